@@ -1,0 +1,1 @@
+"""The embedded cloud: several AWS accounts on the laptop, with IAM enforced."""
