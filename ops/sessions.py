@@ -1,0 +1,78 @@
+"""Which credentials a command uses: those at hand if they are of the right account, else the profile ``mlops-<stage>``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import boto3
+import botocore.exceptions
+
+from ops.errors import CommandError
+
+
+def session_for(stage: str, account: str, region: str) -> Any:
+    """Return a boto3 session in the stage's account.
+
+    The credentials that boto3 finds (environment, ``AWS_PROFILE``) are used where they belong to the account; otherwise the
+    profile ``mlops-<stage>`` of the AWS configuration.
+
+    Raises
+    ------
+    CommandError
+        Where neither is of that account.
+    """
+    found: list[str] = []
+    profile = f"mlops-{stage}"
+    for name in dict.fromkeys([os.environ.get("AWS_PROFILE"), profile]):
+        try:
+            session = boto3.Session(profile_name=name, region_name=region)
+            actual = session.client("sts").get_caller_identity()["Account"]
+        except botocore.exceptions.ProfileNotFound:
+            continue
+        except botocore.exceptions.NoCredentialsError:
+            continue
+        except botocore.exceptions.EndpointConnectionError as error:
+            raise CommandError(f"nothing answers at {error.kwargs.get('endpoint_url')}; is it running? (make local-up)") from None
+        except botocore.exceptions.ClientError as error:
+            found.append(f"{name or 'default credentials'}: {error.response['Error']['Message']}")
+            continue
+        if actual == account:
+            return session
+        found.append(f"{name or 'default credentials'}: account {actual}")
+    what = "; ".join(found) or "no credentials found"
+    raise CommandError(
+        f"{stage} is account {account}, but {what}. Set AWS_PROFILE, or add the profile {profile} to your AWS configuration"
+    )
+
+
+def assume(session: Any, role_arn: str, region: str, *, name: str) -> Any:
+    """Return a session of a role; asks for nothing that the role's trust doesn't.
+
+    A second factor is given by ``MFA_SERIAL`` (ARN of the device) and ``MFA_CODE``.
+
+    Raises
+    ------
+    CommandError
+        Where the role's trust refuses.
+    """
+    identity = session.client("sts").get_caller_identity()["Arn"]
+    if f":assumed-role/{role_arn.rsplit('/', 1)[-1]}/" in identity:
+        return session
+    second = {}
+    if os.environ.get("MFA_SERIAL"):
+        second = {"SerialNumber": os.environ["MFA_SERIAL"], "TokenCode": os.environ.get("MFA_CODE", "")}
+    try:
+        answer = session.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name, **second)
+    except botocore.exceptions.ClientError as error:
+        raise CommandError(
+            f"{identity} may not become {role_arn} ({error.response['Error']['Code']}): name it in the settings under"
+            " mlops.people.approvers, and give MFA_SERIAL and MFA_CODE if a second factor is required"
+        ) from None
+    keys = answer["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+        region_name=region,
+    )

@@ -1,0 +1,449 @@
+"""The settings of an installation: what a user writes under ``mlops`` in cdk.json, typed and checked.
+
+Every key has a default, so that a fresh clone synthesizes. Another file can stand in for the whole object: the environment
+variable ``MLOPS_SETTINGS`` names it (the demo and the tests use that). Reading them needs neither CDK nor AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, cast
+from zoneinfo import available_timezones
+
+from stacks.section import Section, SettingsError, suggestion
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFINITIONS = ROOT / "pipeline_code" / "definitions"
+
+StageName = Literal["dev", "prod"]
+STAGES: tuple[StageName, ...] = ("dev", "prod")
+MONITORS = ("own", "model-monitor")
+RETRAIN_ON = ("drift", "violation", "any_failure")
+PREDICTIONS_ON_DRIFT = ("withhold", "deliver")
+
+ACCOUNT = (r"\d{12}", "be a 12-digit account id in quotes")
+EMAIL = (r"[^@\s,]+@[^@\s,]+\.[^@\s.,]+", "be one e-mail address")
+PRINCIPAL = r"arn:[a-z-]+:(iam|sts)::\d{12}:(root|(user|role|assumed-role)/[\w+=,.@/-]+)"
+SCHEDULE = (
+    r"cron\([^()]+\)|rate\(\d+ (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)",
+    "be an EventBridge Scheduler expression such as cron(0 23 * * ? *) or rate(1 day)",
+)
+
+
+@dataclass(frozen=True)
+class People:
+    """Who may act: ARNs of users, roles or accounts; nobody by default."""
+
+    approvers: tuple[str, ...]
+    data_scientists: tuple[str, ...]
+    operators: tuple[str, ...]
+    require_mfa: bool
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where the jobs of a stage run: two subnets and one security group."""
+
+    subnets: tuple[str, str]
+    security_group: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When batches are scored."""
+
+    expression: str
+    time_zone: str
+    flexible_minutes: int
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Gates of training and limits of drift; None leaves what model.yaml says."""
+
+    auc: float | None
+    champion_margin: float | None
+    drift: float | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: the names that its folder gives it, and how this installation runs it."""
+
+    folder: str
+    prefix: str
+    model_name: str
+    model_package_group: str
+    schedule: Schedule
+    batch: str
+    thresholds: Thresholds
+    retrain_on: str
+    predictions_on_drift: str
+    instance_type: str | None
+    reminder_days: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where the delivery pipeline takes its source from, and which account it runs in."""
+
+    account: str
+    repository: str
+    branch: str
+    connection_arn: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage as its stack sees it."""
+
+    name: StageName
+    account: str
+    region: str
+    network: Network | None
+    alert_topic_name: str
+    shares_account: bool
+
+    def pipeline_name(self, model: Model, kind: Literal["train", "inference"]) -> str:
+        """Return a pipeline's name; it carries the stage where two stages share an account."""
+        middle = f"-{self.name}" if self.shares_account else ""
+        return f"{model.prefix}{middle}-{kind}-pipeline"
+
+    @property
+    def data_bucket_name(self) -> str:
+        """Return the name of the stage's data bucket."""
+        return f"sagemaker-mlops-{self.name}-{self.account}-{self.region}"
+
+    @property
+    def notification_topic_name(self) -> str:
+        """Return the name of the stage's alert topic; it carries the stage where two stages share an account."""
+        return f"{self.alert_topic_name}-{self.name}" if self.shares_account else self.alert_topic_name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of an installation."""
+
+    accounts: Mapping[str, str]
+    region: str
+    people: People
+    email: str | None
+    networks: Mapping[str, Network]
+    monitor: str
+    alert_topic_name: str
+    models: tuple[Model, ...]
+    delivery: Delivery
+    throw_away: bool
+    image_account: str
+
+    @cached_property
+    def variant(self) -> str:
+        """Return which compiled variant of the definitions is used; all stages use the same."""
+        parts = (["model-monitor"] if self.monitor == "model-monitor" else []) + (["vpc"] if self.networks else [])
+        return "-".join(parts) or "default"
+
+    @property
+    def partition(self) -> str:
+        """Return the partition that the region lies in."""
+        return partition_of(self.region)
+
+    @property
+    def image_uri(self) -> str:
+        """Return the XGBoost container of the region: account, registry and tag."""
+        return str(images()["xgboost"][self.region])
+
+    @property
+    def artifacts_bucket_name(self) -> str:
+        """Return the name of the bucket in the registry account."""
+        return f"sagemaker-mlops-artifacts-{self.accounts['registry']}-{self.region}"
+
+    def stage(self, name: StageName) -> Stage:
+        """Return one stage."""
+        return Stage(
+            name=name,
+            account=self.accounts[name],
+            region=self.region,
+            network=self.networks.get(name),
+            alert_topic_name=self.alert_topic_name,
+            shares_account=self.accounts["dev"] == self.accounts["prod"],
+        )
+
+    def model(self, folder: str) -> Model:
+        """Return a model by its folder, prefix or model name."""
+        for model in self.models:
+            if folder in (model.folder, model.prefix, model.model_name):
+                return model
+        known = [model.folder for model in self.models]
+        raise SettingsError(f"no model '{folder}'{suggestion(folder, known)}; known are {', '.join(known)}")
+
+
+def images() -> dict[str, dict[str, str]]:
+    """Return the compiled table of container images: kind, then region."""
+    return cast(dict[str, dict[str, str]], json.loads((DEFINITIONS / "images.json").read_text()))
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a region by the prefix of its name."""
+    for prefix, partition in (
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eusc-", "aws-eusc"),
+    ):
+        if region.startswith(prefix):
+            return partition
+    return "aws"
+
+
+def load(values: object | None = None) -> Settings:
+    """Return the checked settings.
+
+    Parameters
+    ----------
+    values
+        The object under ``mlops``. Default: the file that ``MLOPS_SETTINGS`` names, else cdk.json of the repository.
+
+    Raises
+    ------
+    SettingsError
+        With one line, for the first mistake.
+    """
+    return _settings(Section(read() if values is None else values, "mlops"))
+
+
+def read() -> object:
+    """Return the raw settings from the file that ``MLOPS_SETTINGS`` names, else from cdk.json."""
+    override = os.environ.get("MLOPS_SETTINGS")
+    path = Path(override) if override else ROOT / "cdk.json"
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise SettingsError(f"MLOPS_SETTINGS names '{path}', which doesn't exist") from None
+    except ValueError as error:
+        raise SettingsError(f"{path.name} is not valid JSON: {error}") from None
+    if override:
+        return content
+    return content.get("context", {}).get("mlops", {})
+
+
+def _settings(top: Section) -> Settings:
+    accounts = _accounts(top.section("accounts"))
+    region = _region(top)
+    networks = _networks(top)
+    schedule = _schedule(top.section("schedule"), None)
+    thresholds = _thresholds(top.section("thresholds"), None)
+    retrain_on = top.choice("retrain_on", "drift", RETRAIN_ON)
+    predictions_on_drift = top.choice("predictions_on_drift", "withhold", PREDICTIONS_ON_DRIFT)
+    reminder_days = top.whole("reminder_days", 7, low=1, high=365)
+
+    def model(section: Section) -> Model:
+        folder = section.text("folder", None, pattern=r"[a-z][a-z0-9_]*", rule="name a folder of pipeline_code/")
+        names = _names(section, folder)
+        result = Model(
+            folder=folder,
+            prefix=names["prefix"],
+            model_name=names["model_name"],
+            model_package_group=names["model_package_group"],
+            schedule=_schedule(section.section("schedule"), schedule),
+            batch=section.text(
+                "batch",
+                names["batch"],
+                pattern=r"[\w./{}-]+",
+                rule="be a file or prefix below data/batch-dataset/, such as '{date}/'",
+            ),
+            thresholds=_thresholds(section.section("thresholds"), thresholds),
+            retrain_on=section.choice("retrain_on", retrain_on, RETRAIN_ON),
+            predictions_on_drift=section.choice("predictions_on_drift", predictions_on_drift, PREDICTIONS_ON_DRIFT),
+            instance_type=section.optional_text(
+                "instance_type", pattern=r"ml\.[a-z0-9]+\.[a-z0-9]+", rule="be an instance type such as ml.m5.xlarge"
+            ),
+            reminder_days=section.whole("reminder_days", reminder_days, low=1, high=365),
+        )
+        section.done()
+        return result
+
+    models = top.sections("models", model)
+    if models is None:
+        models = tuple(model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in known_folders())
+    _unique(models)
+    settings = Settings(
+        accounts=accounts,
+        region=region,
+        people=_people(top.section("people")),
+        email=top.optional_text("email", pattern=EMAIL[0], rule=EMAIL[1]),
+        networks=networks,
+        monitor=top.choice("monitor", "own", MONITORS),
+        alert_topic_name=top.text(
+            "alert_topic_name",
+            "mammography-model-notification",
+            pattern=r"[\w-]{1,200}",
+            rule="be a topic name: letters, digits, - and _",
+        ),
+        models=models,
+        delivery=_delivery(top.section("delivery"), accounts, region),
+        throw_away=top.flag("throw_away", False),
+        image_account=images()["xgboost"][region].split(".")[0],
+    )
+    top.done()
+    return settings
+
+
+def _accounts(section: Section) -> Mapping[str, str]:
+    placeholders = {"dev": "111111111111", "prod": "222222222222", "registry": "333333333333"}
+    accounts = {
+        name: section.text(name, placeholder, pattern=ACCOUNT[0], rule=ACCOUNT[1])
+        for name, placeholder in placeholders.items()
+    }
+    section.done()
+    return accounts
+
+
+def _region(top: Section) -> str:
+    region = top.text("region", "us-east-1", pattern=r"[a-z0-9-]+", rule="be a region name such as us-east-1")
+    known = sorted(images()["xgboost"])
+    if region not in known:
+        raise top.fail("region", f"must be a region that has the XGBoost container{suggestion(region, known)}")
+    return region
+
+
+def _people(section: Section) -> People:
+    rule = "ARNs of users, roles or account roots such as arn:aws:iam::123456789012:role/Name"
+    people = People(
+        approvers=section.texts("approvers", pattern=PRINCIPAL, rule=rule),
+        data_scientists=section.texts("data_scientists", pattern=PRINCIPAL, rule=rule),
+        operators=section.texts("operators", pattern=PRINCIPAL, rule=rule),
+        require_mfa=section.flag("require_mfa", True),
+    )
+    section.done()
+    return people
+
+
+def _networks(top: Section) -> Mapping[str, Network]:
+    section = top.section("network")
+    networks: dict[str, Network] = {}
+    for stage in STAGES:
+        if section.raw(stage) is None:
+            continue
+        part = section.section(stage)
+        subnets = part.texts("subnets", pattern=r"subnet-[0-9a-f]+", rule="subnet ids such as subnet-0a1b2c")
+        if len(subnets) != 2:
+            raise part.fail("subnets", "must hold two subnet ids")
+        group = part.text(
+            "security_group", None, pattern=r"sg-[0-9a-f]+", rule="be a security group id such as sg-0a1b2c"
+        )
+        part.done()
+        networks[stage] = Network(subnets=(subnets[0], subnets[1]), security_group=group)
+    section.done()
+    if len(networks) == 1:
+        (stage,) = networks
+        other = "prod" if stage == "dev" else "dev"
+        raise SettingsError(
+            f"{section.path} names {stage} only: dev and prod run the same definitions, so set {other} too, or none"
+        )
+    return networks
+
+
+def _schedule(section: Section, default: Schedule | None) -> Schedule:
+    base = default or Schedule("cron(0 23 * * ? *)", "UTC", 0, True)
+    expression = section.text("expression", base.expression, pattern=SCHEDULE[0], rule=SCHEDULE[1])
+    if expression.startswith("cron(") and len(expression[5:-1].split()) != 6:
+        raise section.fail("expression", "must have six cron fields (minute hour day month weekday year)")
+    zone = section.text("time_zone", base.time_zone, pattern=r"\S+", rule="be an IANA time zone such as Europe/Berlin")
+    if zone not in available_timezones():
+        hint = suggestion(zone, sorted(available_timezones()))
+        raise section.fail("time_zone", f"must be an IANA time zone such as Europe/Berlin{hint}")
+    flexible = section.whole("flexible_minutes", base.flexible_minutes, low=0, high=1440)
+    enabled = section.flag("enabled", base.enabled)
+    section.done()
+    return Schedule(expression, zone, flexible, enabled)
+
+
+def _thresholds(section: Section, default: Thresholds | None) -> Thresholds:
+    base = default or Thresholds(None, None, None)
+    thresholds = Thresholds(
+        auc=section.number("auc", base.auc, low=0.5, high=1.0),
+        champion_margin=section.number("champion_margin", base.champion_margin, low=0.0, high=0.5),
+        drift=section.number("drift", base.drift, low=0.0, high=1.0),
+    )
+    section.done()
+    return thresholds
+
+
+def _delivery(section: Section, accounts: Mapping[str, str], region: str) -> Delivery:
+    account = section.text("account", accounts["registry"], pattern=ACCOUNT[0], rule=ACCOUNT[1])
+    delivery = Delivery(
+        account=account,
+        repository=section.text(
+            "repository", "your-organization/cdk-mlops", pattern=r"[\w.-]+/[\w.-]+", rule="be owner/repository"
+        ),
+        branch=section.text("branch", "main", pattern=r"[\w./-]+", rule="be a branch name"),
+        connection_arn=section.text(
+            "connection_arn",
+            f"arn:{partition_of(region)}:codeconnections:{region}:{account}:connection/00000000-0000-0000-0000-000000000000",
+            pattern=r"arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
+            rule="be the ARN of a CodeConnections connection",
+        ),
+    )
+    section.done()
+    return delivery
+
+
+def known_folders() -> list[str]:
+    """Return the folders of the models that have been compiled."""
+    return sorted(path.parent.name for path in definitions_root().glob("*/model.json"))
+
+
+def definitions_root() -> Path:
+    """Return the folder of compiled definitions; ``MLOPS_DEFINITIONS`` names another (tests use it)."""
+    return Path(os.environ.get("MLOPS_DEFINITIONS", DEFINITIONS))
+
+
+def _names(section: Section, folder: str) -> dict[str, str]:
+    path = definitions_root() / folder / "model.json"
+    if not path.is_file():
+        known = known_folders()
+        if (definitions_root().parent / folder / "model.yaml").is_file():
+            raise SettingsError(f"{section.name('folder')}: '{folder}' is not compiled yet; run: make definitions")
+        raise section.fail(
+            "folder", f"must name a folder of pipeline_code/ with a model.yaml{suggestion(folder, known)}"
+        )
+    return _names_of(json.loads(path.read_text()))
+
+
+def _names_of(model: dict[str, object]) -> dict[str, str]:
+    names = cast(dict[str, object], model.get("names", model))
+    return {key: str(names[key]) for key in ("prefix", "model_name", "model_package_group")} | {
+        "batch": str(model.get("batch_file", ""))
+    }
+
+
+def _unique(models: tuple[Model, ...]) -> None:
+    if not models:
+        raise SettingsError("mlops.models must hold at least one model, got []")
+    for field in ("folder", "prefix", "model_name", "model_package_group"):
+        seen: dict[str, str] = {}
+        for model in models:
+            value = getattr(model, field)
+            if value in seen:
+                raise SettingsError(
+                    f"mlops.models: '{model.folder}' and '{seen[value]}' have the same {field} '{value}';"
+                    " each model needs its own"
+                    if model.folder != seen[value]
+                    else f"mlops.models names the folder '{model.folder}' twice; remove one"
+                )
+            seen[value] = model.folder
+
+
+def with_models(settings: Settings, models: tuple[Model, ...]) -> Settings:
+    """Return the settings with other models."""
+    return replace(settings, models=models)
+
+
+__all__ = ["Model", "Network", "People", "Settings", "SettingsError", "Stage", "load", "read"]
