@@ -36,7 +36,9 @@ def versions(sagemaker: Any, group: str) -> list[Version]:
     try:
         arns = [package["ModelPackageArn"] for page in pages for package in page["ModelPackageSummaryList"]]
     except botocore.exceptions.ClientError as error:
-        raise CommandError(f"the versions of {group} can't be listed: {error.response['Error']['Message']}") from None
+        raise CommandError(
+            f"the versions of {group} can't be listed: {error.response['Error']['Message']}"
+        ) from None
     found = [_describe(sagemaker, arn) for arn in arns]
     return sorted(found, key=lambda version: -version.version)
 
@@ -55,9 +57,13 @@ def decide(sagemaker: Any, group: str, version: str, status: str, note: str) -> 
         numbers = ", ".join(str(v.version) for v in known) or "none yet"
         raise CommandError(f"{group} has no version '{version}'; it has {numbers}")
     try:
-        sagemaker.update_model_package(ModelPackageArn=match.arn, ModelApprovalStatus=status, ApprovalDescription=note)
+        sagemaker.update_model_package(
+            ModelPackageArn=match.arn, ModelApprovalStatus=status, ApprovalDescription=note
+        )
     except botocore.exceptions.ClientError as error:
-        raise CommandError(f"version {version} was not changed: {error.response['Error']['Message']}") from None
+        raise CommandError(
+            f"version {version} was not changed: {error.response['Error']['Message']}"
+        ) from None
     return _describe(sagemaker, match.arn)
 
 
@@ -65,7 +71,9 @@ def table(rows: list[Version]) -> str:
     """Return the versions as lines for a person."""
     if not rows:
         return "no version has been registered yet; train one: make run PIPELINE=train STAGE=dev"
-    lines = [f"{'version':>7}  {'status':<22} {'trained in':<13} {'cv AUC':>7} {'hold-out':>8}  {'rows':>6}  created"]
+    lines = [
+        f"{'version':>7}  {'status':<22} {'trained in':<13} {'cv AUC':>7} {'hold-out':>8}  {'rows':>6}  created"
+    ]
     for row in rows:
         metric = row.metrics.get
         lines.append(

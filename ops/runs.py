@@ -58,13 +58,17 @@ def start(sagemaker: Any, pipeline: str, parameters: Mapping[str, str]) -> str:
     return str(answer["PipelineExecutionArn"])
 
 
-def follow(sagemaker: Any, execution_arn: str, *, say: Callable[[str], None], poll_seconds: float = 2.0) -> Outcome:
+def follow(
+    sagemaker: Any, execution_arn: str, *, say: Callable[[str], None], poll_seconds: float = 2.0
+) -> Outcome:
     """Wait for the end of an execution, saying each change of a step, and return the outcome."""
     pipeline = execution_arn.split(":pipeline/", 1)[1].split("/", 1)[0]
     began = time.monotonic()
     seen: dict[str, str] = {}
     while True:
-        status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)["PipelineExecutionStatus"]
+        status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)[
+            "PipelineExecutionStatus"
+        ]
         steps = steps_of(sagemaker, execution_arn)
         for step in steps:
             if seen.get(step["StepName"]) != step["StepStatus"]:

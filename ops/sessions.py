@@ -1,4 +1,4 @@
-"""Which credentials a command uses: those at hand if they are of the right account, else the profile ``mlops-<stage>``."""
+"""Which credentials a command uses: those at hand if of the right account, else the profile ``mlops-<stage>``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ops.errors import CommandError
 def session_for(stage: str, account: str, region: str) -> Any:
     """Return a boto3 session in the stage's account.
 
-    The credentials that boto3 finds (environment, ``AWS_PROFILE``) are used where they belong to the account; otherwise the
-    profile ``mlops-<stage>`` of the AWS configuration.
+    The credentials that boto3 finds (environment, ``AWS_PROFILE``) are used where they belong to the account;
+    otherwise the profile ``mlops-<stage>`` of the AWS configuration.
 
     Raises
     ------
@@ -33,7 +33,9 @@ def session_for(stage: str, account: str, region: str) -> Any:
         except botocore.exceptions.NoCredentialsError:
             continue
         except botocore.exceptions.EndpointConnectionError as error:
-            raise CommandError(f"nothing answers at {error.kwargs.get('endpoint_url')}; is it running? (make local-up)") from None
+            raise CommandError(
+                f"nothing answers at {error.kwargs.get('endpoint_url')}; is it running? (make local-up)"
+            ) from None
         except botocore.exceptions.ClientError as error:
             found.append(f"{name or 'default credentials'}: {error.response['Error']['Message']}")
             continue
@@ -42,7 +44,8 @@ def session_for(stage: str, account: str, region: str) -> Any:
         found.append(f"{name or 'default credentials'}: account {actual}")
     what = "; ".join(found) or "no credentials found"
     raise CommandError(
-        f"{stage} is account {account}, but {what}. Set AWS_PROFILE, or add the profile {profile} to your AWS configuration"
+        f"{stage} is account {account}, but {what}. Set AWS_PROFILE, or add the profile {profile} to your AWS"
+        " configuration"
     )
 
 

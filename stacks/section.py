@@ -55,7 +55,11 @@ class Section:
 
     def optional_text(self, key: str, *, pattern: str, rule: str) -> str | None:
         """Return a string that matches a pattern, or None where the key is missing or null."""
-        return None if self._values.get(key) is None and self._note(key) else self.text(key, None, pattern=pattern, rule=rule)
+        return (
+            None
+            if self._values.get(key) is None and self._note(key)
+            else self.text(key, None, pattern=pattern, rule=rule)
+        )
 
     def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
         """Return one of a few words."""

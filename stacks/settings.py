@@ -1,7 +1,8 @@
 """The settings of an installation: what a user writes under ``mlops`` in cdk.json, typed and checked.
 
-Every key has a default, so that a fresh clone synthesizes. Another file can stand in for the whole object: the environment
-variable ``MLOPS_SETTINGS`` names it (the demo and the tests use that). Reading them needs neither CDK nor AWS.
+Every key has a default, so that a fresh clone synthesizes. Another file can stand in for the whole object: the
+environment variable ``MLOPS_SETTINGS`` names it (the demo and the tests use that). Reading them needs neither CDK nor
+AWS.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFINITIONS = ROOT / "pipeline_code" / "definitions"
 
 StageName = Literal["dev", "prod"]
+PipelineKind = Literal["train", "inference"]
 STAGES: tuple[StageName, ...] = ("dev", "prod")
 MONITORS = ("own", "model-monitor")
 RETRAIN_ON = ("drift", "violation", "any_failure")
@@ -110,7 +112,7 @@ class Stage:
     alert_topic_name: str
     shares_account: bool
 
-    def pipeline_name(self, model: Model, kind: Literal["train", "inference"]) -> str:
+    def pipeline_name(self, model: Model, kind: PipelineKind) -> str:
         """Return a pipeline's name; it carries the stage where two stages share an account."""
         middle = f"-{self.name}" if self.shares_account else ""
         return f"{model.prefix}{middle}-{kind}-pipeline"
@@ -122,7 +124,7 @@ class Stage:
 
     @property
     def notification_topic_name(self) -> str:
-        """Return the name of the stage's alert topic; it carries the stage where two stages share an account."""
+        """Return the name of the alert topic; it carries the stage where two stages share an account."""
         return f"{self.alert_topic_name}-{self.name}" if self.shares_account else self.alert_topic_name
 
 
@@ -145,7 +147,9 @@ class Settings:
     @cached_property
     def variant(self) -> str:
         """Return which compiled variant of the definitions is used; all stages use the same."""
-        parts = (["model-monitor"] if self.monitor == "model-monitor" else []) + (["vpc"] if self.networks else [])
+        parts = (["model-monitor"] if self.monitor == "model-monitor" else []) + (
+            ["vpc"] if self.networks else []
+        )
         return "-".join(parts) or "default"
 
     @property
@@ -162,6 +166,12 @@ class Settings:
     def artifacts_bucket_name(self) -> str:
         """Return the name of the bucket in the registry account."""
         return f"sagemaker-mlops-artifacts-{self.accounts['registry']}-{self.region}"
+
+    @property
+    def approver_role_arn(self) -> str:
+        """Return the role that approves and rejects versions."""
+        account = self.accounts["registry"]
+        return f"arn:{self.partition}:iam::{account}:role/mlops/registry/approver/mlops-registry-approver"
 
     def stage(self, name: StageName) -> Stage:
         """Return one stage."""
@@ -208,7 +218,7 @@ def load(values: object | None = None) -> Settings:
     Parameters
     ----------
     values
-        The object under ``mlops``. Default: the file that ``MLOPS_SETTINGS`` names, else cdk.json of the repository.
+        The object under ``mlops``. Default: the file that ``MLOPS_SETTINGS`` names, else cdk.json.
 
     Raises
     ------
@@ -244,7 +254,9 @@ def _settings(top: Section) -> Settings:
     reminder_days = top.whole("reminder_days", 7, low=1, high=365)
 
     def model(section: Section) -> Model:
-        folder = section.text("folder", None, pattern=r"[a-z][a-z0-9_]*", rule="name a folder of pipeline_code/")
+        folder = section.text(
+            "folder", None, pattern=r"[a-z][a-z0-9_]*", rule="name a folder of pipeline_code/"
+        )
         names = _names(section, folder)
         result = Model(
             folder=folder,
@@ -260,9 +272,13 @@ def _settings(top: Section) -> Settings:
             ),
             thresholds=_thresholds(section.section("thresholds"), thresholds),
             retrain_on=section.choice("retrain_on", retrain_on, RETRAIN_ON),
-            predictions_on_drift=section.choice("predictions_on_drift", predictions_on_drift, PREDICTIONS_ON_DRIFT),
+            predictions_on_drift=section.choice(
+                "predictions_on_drift", predictions_on_drift, PREDICTIONS_ON_DRIFT
+            ),
             instance_type=section.optional_text(
-                "instance_type", pattern=r"ml\.[a-z0-9]+\.[a-z0-9]+", rule="be an instance type such as ml.m5.xlarge"
+                "instance_type",
+                pattern=r"ml\.[a-z0-9]+\.[a-z0-9]+",
+                rule="be an instance type such as ml.m5.xlarge",
             ),
             reminder_days=section.whole("reminder_days", reminder_days, low=1, high=365),
         )
@@ -271,7 +287,9 @@ def _settings(top: Section) -> Settings:
 
     models = top.sections("models", model)
     if models is None:
-        models = tuple(model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in known_folders())
+        models = tuple(
+            model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in known_folders()
+        )
     _unique(models)
     settings = Settings(
         accounts=accounts,
@@ -309,7 +327,9 @@ def _region(top: Section) -> str:
     region = top.text("region", "us-east-1", pattern=r"[a-z0-9-]+", rule="be a region name such as us-east-1")
     known = sorted(images()["xgboost"])
     if region not in known:
-        raise top.fail("region", f"must be a region that has the XGBoost container{suggestion(region, known)}")
+        raise top.fail(
+            "region", f"must be a region that has the XGBoost container{suggestion(region, known)}"
+        )
     return region
 
 
@@ -342,10 +362,10 @@ def _networks(top: Section) -> Mapping[str, Network]:
         networks[stage] = Network(subnets=(subnets[0], subnets[1]), security_group=group)
     section.done()
     if len(networks) == 1:
-        (stage,) = networks
-        other = "prod" if stage == "dev" else "dev"
+        (named,) = networks
+        other = "prod" if named == "dev" else "dev"
         raise SettingsError(
-            f"{section.path} names {stage} only: dev and prod run the same definitions, so set {other} too, or none"
+            f"{section.path} names {named} only: dev and prod run the same definitions; name {other} too, or none"
         )
     return networks
 
@@ -355,7 +375,9 @@ def _schedule(section: Section, default: Schedule | None) -> Schedule:
     expression = section.text("expression", base.expression, pattern=SCHEDULE[0], rule=SCHEDULE[1])
     if expression.startswith("cron(") and len(expression[5:-1].split()) != 6:
         raise section.fail("expression", "must have six cron fields (minute hour day month weekday year)")
-    zone = section.text("time_zone", base.time_zone, pattern=r"\S+", rule="be an IANA time zone such as Europe/Berlin")
+    zone = section.text(
+        "time_zone", base.time_zone, pattern=r"\S+", rule="be an IANA time zone such as Europe/Berlin"
+    )
     if zone not in available_timezones():
         hint = suggestion(zone, sorted(available_timezones()))
         raise section.fail("time_zone", f"must be an IANA time zone such as Europe/Berlin{hint}")
@@ -381,7 +403,10 @@ def _delivery(section: Section, accounts: Mapping[str, str], region: str) -> Del
     delivery = Delivery(
         account=account,
         repository=section.text(
-            "repository", "your-organization/cdk-mlops", pattern=r"[\w.-]+/[\w.-]+", rule="be owner/repository"
+            "repository",
+            "your-organization/cdk-mlops",
+            pattern=r"[\w.-]+/[\w.-]+",
+            rule="be owner/repository",
         ),
         branch=section.text("branch", "main", pattern=r"[\w./-]+", rule="be a branch name"),
         connection_arn=section.text(
@@ -410,7 +435,9 @@ def _names(section: Section, folder: str) -> dict[str, str]:
     if not path.is_file():
         known = known_folders()
         if (definitions_root().parent / folder / "model.yaml").is_file():
-            raise SettingsError(f"{section.name('folder')}: '{folder}' is not compiled yet; run: make definitions")
+            raise SettingsError(
+                f"{section.name('folder')}: '{folder}' is not compiled yet; run: make definitions"
+            )
         raise section.fail(
             "folder", f"must name a folder of pipeline_code/ with a model.yaml{suggestion(folder, known)}"
         )
