@@ -93,7 +93,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Where the delivery pipeline takes its source from, and which account it runs in."""
+    """Where the delivery pipeline takes its source from, and which account it runs in; no section, no pipeline."""
 
     account: str
     repository: str
@@ -140,7 +140,7 @@ class Settings:
     monitor: str
     alert_topic_name: str
     models: tuple[Model, ...]
-    delivery: Delivery
+    delivery: Delivery | None
     throw_away: bool
     image_account: str
 
@@ -305,7 +305,7 @@ def _settings(top: Section) -> Settings:
             rule="be a topic name: letters, digits, - and _",
         ),
         models=models,
-        delivery=_delivery(top.section("delivery"), accounts, region),
+        delivery=_delivery(top, accounts, region),
         throw_away=top.flag("throw_away", False),
         image_account=images()["xgboost"][region].split(".")[0],
     )
@@ -398,20 +398,17 @@ def _thresholds(section: Section, default: Thresholds | None) -> Thresholds:
     return thresholds
 
 
-def _delivery(section: Section, accounts: Mapping[str, str], region: str) -> Delivery:
-    account = section.text("account", accounts["registry"], pattern=ACCOUNT[0], rule=ACCOUNT[1])
+def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Delivery | None:
+    if top.raw("delivery") is None:
+        return None
+    section = top.section("delivery")
     delivery = Delivery(
-        account=account,
-        repository=section.text(
-            "repository",
-            "your-organization/cdk-mlops",
-            pattern=r"[\w.-]+/[\w.-]+",
-            rule="be owner/repository",
-        ),
+        account=section.text("account", accounts["registry"], pattern=ACCOUNT[0], rule=ACCOUNT[1]),
+        repository=section.text("repository", None, pattern=r"[\w.-]+/[\w.-]+", rule="be owner/repository"),
         branch=section.text("branch", "main", pattern=r"[\w./-]+", rule="be a branch name"),
         connection_arn=section.text(
             "connection_arn",
-            f"arn:{partition_of(region)}:codeconnections:{region}:{account}:connection/00000000-0000-0000-0000-000000000000",
+            None,
             pattern=r"arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
             rule="be the ARN of a CodeConnections connection",
         ),

@@ -1,0 +1,189 @@
+"""``make demo``: deploy the three stacks to an embedded cloud with the real CDK CLI and drive the whole loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from demo import cdk, denials, report, scenario, summary
+from demo.story import DemoError, Story
+from demo.world import APPROVER, World
+from local_cloud.cloud import LocalCloud
+from ops import data
+from ops.errors import CommandError
+from stacks import settings as app
+from stacks.settings import Model, Settings, SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "demo"
+STACKS = ("RegistryStack", "DevStack", "ProdStack")
+
+
+def main() -> int:
+    """Run the demo; return 1 with one line where a step doesn't show what it should."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    story = Story()
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    try:
+        page = run(story)
+    except (DemoError, CommandError, SettingsError) as error:
+        print(f"\ndemo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; the embedded cloud is ended", file=sys.stderr)
+        return 130
+    (OUT / "summary.json").write_text(json.dumps(page["summary"], indent=1) + "\n")
+    (OUT / "report.html").write_text(report.render(page))
+    print(
+        f"\nThe loop ran in {story.seconds:.0f} s. Open {OUT.relative_to(ROOT)}/report.html;"
+        f" its numbers are in {OUT.relative_to(ROOT)}/summary.json"
+    )
+    return 0
+
+
+def run(story: Story) -> dict[str, Any]:
+    """Run every phase and return what the page shows."""
+    settings = write_settings(OUT / "settings.json")
+    model = settings.models[0]
+    lines: list[str] = []
+    files = data.prepare(model, ROOT / "data", say=lines.append)
+    print("Data: " + lines[0] + f"; {len(files)} files in data/", flush=True)
+    dataset = dataset_facts(model)
+    with LocalCloud.start(work_dir=OUT / "cloud", accounts=tuple(settings.accounts.values())) as cloud:
+        print(f"Embedded cloud at {cloud.endpoint}; logs in {OUT.relative_to(ROOT)}/", flush=True)
+        world = World(cloud, settings, model, story, OUT, person=make_person(cloud, settings))
+        with story.phase("Bootstrap three accounts (cdk bootstrap)"):
+            bootstrap(world)
+        with story.phase("Deploy (cdk deploy RegistryStack DevStack ProdStack)"):
+            stacks = deploy(world)
+        with story.phase("Upload the data"), story.step("training data and batches to dev and prod"):
+            upload(world)
+        shown = scenario.play(world)
+        with story.phase("Forbidden calls"):
+            denied = denials.try_all(world)
+            denials.controls(world)
+        with story.phase("Count"), story.step("one alert a failed run, one retraining", kind="good"):
+            scenario.counted_alerts(world)
+            story.check(len(world.executions("prod", "train")) == 1, "exactly one retraining")
+        page = summary.collect(world, dataset=dataset, stacks=stacks, denied=denied, drift=shown["drift"])
+    page["summary"]["peak_memory_mb"] = peak_memory_mb()
+    return page
+
+
+def write_settings(path: Path) -> Settings:
+    """Write the demo's settings: the defaults of cdk.json, one approver, an address for the alerts."""
+    raw = json.loads((ROOT / "cdk.json").read_text())["context"]["mlops"]
+    registry = raw["accounts"]["registry"]
+    raw["people"]["approvers"] = [f"arn:aws:iam::{registry}:user/{APPROVER}"]
+    raw["email"] = "ml-team@example.com"
+    raw["models"] = [{"folder": "mammography"}]
+    path.write_text(json.dumps(raw, indent=1))
+    os.environ["MLOPS_SETTINGS"] = str(path)
+    return app.load()
+
+
+def dataset_facts(model: Model) -> dict[str, Any]:
+    """Return where the rows came from."""
+    import importlib
+
+    source = importlib.import_module(f"pipeline_code.{model.folder}.dataset").source(ROOT / "data")
+    return {"source": source.name, "rows": source.rows, "sha256": source.sha256}
+
+
+def make_person(cloud: LocalCloud, settings: Settings) -> Any:
+    """Create the approver as a user of the registry account and return a session of hers."""
+    iam = cloud.session(settings.accounts["registry"], region=settings.region).client("iam")
+    iam.create_user(UserName=APPROVER)
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": settings.approver_role_arn}
+        ],
+    }
+    iam.put_user_policy(
+        UserName=APPROVER, PolicyName="take-the-approver-role", PolicyDocument=json.dumps(policy)
+    )
+    key = iam.create_access_key(UserName=APPROVER)["AccessKey"]
+    return cloud.key_session(key["AccessKeyId"], key["SecretAccessKey"], region=settings.region)
+
+
+def bootstrap(world: World) -> None:
+    """Bootstrap the three accounts side by side, each with its own credentials."""
+    settings = world.settings
+    with world.story.step("three accounts, each trusting the registry account to deploy"):
+        started = []
+        for name, account in settings.accounts.items():
+            env = cdk.environment(
+                world.cloud.environment(account, settings.region), world.work / "settings.json"
+            )
+            log = world.work / "logs" / f"bootstrap-{name}.log"
+            arguments = [
+                "bootstrap",
+                f"aws://{account}/{settings.region}",
+                "--trust",
+                settings.accounts["registry"],
+                "--cloudformation-execution-policies",
+                f"arn:{settings.partition}:iam::aws:policy/AdministratorAccess",
+            ]
+            started.append((name, cdk.begin(arguments, env, log), log))
+        for name, process, log in started:
+            cdk.finish(process, f"cdk bootstrap of {name}", log)
+            world.story.progress(f"{name} {settings.accounts[name]}")
+
+
+def deploy(world: World) -> dict[str, str]:
+    """Deploy the three stacks with one command and return their states."""
+    settings = world.settings
+    with world.story.step("the three stacks, with the command that deploys them to AWS"):
+        env = cdk.environment(
+            world.cloud.environment(settings.accounts["registry"], settings.region),
+            world.work / "settings.json",
+        )
+        cdk.run(
+            [
+                "deploy",
+                *STACKS,
+                "--require-approval",
+                "never",
+                "--concurrency",
+                "3",
+                "--output",
+                str(world.work / "cdk.out"),
+            ],
+            env,
+            world.work / "logs" / "deploy.log",
+        )
+        states = {}
+        for stack, account_name in zip(STACKS, ("registry", "dev", "prod"), strict=True):
+            described = world.client(account_name, "cloudformation").describe_stacks(StackName=stack)[
+                "Stacks"
+            ][0]
+            states[stack] = described["StackStatus"]
+            world.story.check(states[stack] == "CREATE_COMPLETE", f"{stack} is deployed", states[stack])
+            world.story.show(f"{stack}: {states[stack]}")
+    return states
+
+
+def upload(world: World) -> None:
+    """Upload what each stage trains on, and the batches."""
+    for stage in (world.settings.stage("dev"), world.settings.stage("prod")):
+        data.upload(world.session(stage.account), stage, world.model, ROOT / "data", say=lambda line: None)
+        world.story.show(f"{stage.name}: {', '.join(data.training_files(world.model, stage))}")
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident size of this process and of any one process that it started."""
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+    return round(max(peaks) / unit, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

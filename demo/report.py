@@ -1,0 +1,176 @@
+"""The page at the end of the demo: what happened, with the run's own numbers; one file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from demo import charts
+
+HERE = Path(__file__).resolve().parent
+PICTURE = HERE.parent / "docs" / "loop.svg"
+
+
+def render(story: Mapping[str, Any]) -> str:
+    """Return the page of a run; ``story`` is what the scenario collected (see `demo.summary`)."""
+    summary = story["summary"]
+    picture = re.sub(r"\s+", " ", PICTURE.read_text())
+    sections = [
+        _head(summary),
+        f'<div class="picture">{picture}</div>',
+        _section("What happened, in order", charts.timeline(story["timeline"])),
+        _section("Two versions of the model", _versions(story)),
+        _section("Which features drifted, and how far", _drift(story)),
+        _section("Every run", _runs(summary["runs"])),
+        _section("Every alert a person got", _alerts(story["messages"])),
+        _section("Who was denied what", _denied(summary["denied"])),
+        _foot(summary),
+    ]
+    css = (HERE / "report.css").read_text()
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>cdk-mlops: the loop, run</title><style>{css}</style></head><body><main>"
+        + "".join(sections)
+        + "</main></body></html>\n"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _head(summary: Mapping[str, Any]) -> str:
+    failed = [run for run in summary["runs"] if run["status"] == "Failed"]
+    scored = sum(run["rows_scored"] or 0 for run in summary["runs"])
+    facts = [
+        (len(summary["stacks"]), "stacks in three accounts"),
+        (len(summary["versions"]), "model versions registered"),
+        (scored, "rows scored"),
+        (len(failed), "runs failed on purpose, one alert each"),
+        (summary["retrains"], "retraining, started by drift"),
+        (len(summary["denied"]), "forbidden calls, all denied"),
+    ]
+    items = "".join(
+        f"<li><strong>{number}</strong><span>{escape(text)}</span></li>" for number, text in facts
+    )
+    dataset = summary["dataset"]
+    return (
+        "<h1>From training to retraining, across three accounts</h1>"
+        f'<p class="lead">The same stacks, pipelines and permissions that deploy to AWS, run on an embedded cloud in'
+        f" {summary['seconds']:.0f} seconds on real data: {escape(dataset['source'])}, {dataset['rows']} rows.</p>"
+        f'<ul class="facts">{items}</ul>'
+    )
+
+
+def _versions(story: Mapping[str, Any]) -> str:
+    curves, rows = [], []
+    for version in story["versions"]:
+        evaluation = version["evaluation"]
+        curve = evaluation["binary_classification_metrics"]["receiver_operating_characteristic_curve"]
+        gate = evaluation["gate"]
+        name = f"version {version['version']}, hold-out AUC {gate['holdout_auc']:.3f}"
+        curves.append((name, curve["false_positive_rates"], curve["true_positive_rates"]))
+        champion = "none" if gate["champion_auc"] is None else f"{gate['champion_auc']:.3f}"
+        rows.append(
+            [
+                str(version["version"]),
+                version["trained_in"],
+                f"{gate['cv_auc']:.3f} ± {gate['cv_auc_sd']:.3f}",
+                f"{gate['holdout_auc']:.3f}",
+                champion,
+                str(evaluation["data"]["rows"]),
+                version["status"],
+            ]
+        )
+    header = [
+        "version",
+        "trained in",
+        "AUC, cross-validated",
+        "AUC, hold-out",
+        "champion, same rows",
+        "rows",
+        "now",
+    ]
+    left, right = charts.roc(curves), _table(header, rows) + _attributions(story)
+    return f'<div class="columns"><div>{left}</div><div>{right}</div></div>'
+
+
+def _attributions(story: Mapping[str, Any]) -> str:
+    newest = story["versions"][-1]["evaluation"]["attributions"]
+    ranked = sorted(newest.items(), key=lambda item: -float(item[1]))
+    words = ", ".join(f"{escape(name)} {float(value):.2f}" for name, value in ranked)
+    return f'<p class="muted">Mean contribution to the score (log-odds), newest version: {words}.</p>'
+
+
+def _drift(story: Mapping[str, Any]) -> str:
+    verdict = story["drift"]
+    lines = escape(verdict["message"])
+    return (
+        f"<p>{lines}</p>{charts.drift_bars(verdict['features'])}"
+        '<p class="muted">Distance between the batch and the training data: the largest gap between the two cumulative'
+        " distributions, less what chance explains at this size. The mark is the limit.</p>"
+    )
+
+
+def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            run["name"],
+            run["pipeline"],
+            _badge(run["status"]),
+            run["failed_step"] or "",
+            str(run["model_version"] or ""),
+            str(run["rows_scored"] or ""),
+            f"{run['seconds']:.1f} s",
+        ]
+        for run in runs
+    ]
+    header = ["run", "pipeline", "outcome", "failed at", "version", "rows scored", "time"]
+    return _table(header, rows, raw={2})
+
+
+def _alerts(messages: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(
+        f'<details><summary>{escape(message["subject"])} <span class="muted">{escape(message["topic"])}</span></summary>'
+        f"<pre>{escape(message['body'])}</pre></details>"
+        for message in messages
+    )
+
+
+def _denied(denied: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [call["who"], call["action"], call["what"], _badge("allowed" if call["allowed"] else "denied")]
+        for call in denied
+    ]
+    return _table(["who", "action", "what", "answer"], rows, raw={3})
+
+
+def _foot(summary: Mapping[str, Any]) -> str:
+    phases = ", ".join(f"{escape(name)} {seconds:.0f} s" for name, seconds in summary["phases"].items())
+    return (
+        f"<footer><p>{phases}. The numbers are in summary.json beside this page.</p>"
+        "<p>What a local run proves, and what only AWS can, is in local_cloud/README.md. Data: Elter, M. (2007),"
+        " Mammographic Mass, UCI Machine Learning Repository, doi:10.24432/C53K6Z.</p></footer>"
+    )
+
+
+def _badge(word: str) -> str:
+    kind = {"Succeeded": "good", "denied": "good", "Failed": "bad", "allowed": "bad"}.get(word, "warn")
+    return f'<span class="badge {kind}">{escape(word)}</span>'
+
+
+def _table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, raw: frozenset[int] | set[int] = frozenset()
+) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td>{cell if n in raw else escape(cell)}</td>" for n, cell in enumerate(row))
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,0 +1,148 @@
+"""``python -m ops COMMAND``: what the make targets call; options come as make variables (``STAGE=dev``) or flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from ops import data, registry, runs
+from ops.errors import CommandError
+from ops.sessions import assume, session_for
+from stacks import settings as app
+from stacks.settings import Model, PipelineKind, Settings, SettingsError, Stage
+
+DATA = data.ROOT / "data"
+LOCAL_POLL_SECONDS = 0.3
+AWS_POLL_SECONDS = 10.0
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 1 with one line on stderr where the user must do something."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = app.load()
+        return int(COMMANDS[options.command](settings, options) or 0)
+    except (CommandError, SettingsError) as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{options.command}: interrupted; a started pipeline goes on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ops")
+    parser.add_argument("command", choices=sorted(COMMANDS))
+    for name, text in (
+        ("stage", "dev or prod"),
+        ("pipeline", "train or inference"),
+        ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
+        ("version", "number of a model version"),
+        ("model", "folder or name of the model; only needed where there are several"),
+        ("note", "why a version is approved or rejected"),
+    ):
+        parser.add_argument(f"--{name}", default=os.environ.get(name.upper()) or None, help=text)
+    parser.add_argument("--rescore", action="store_true", default=os.environ.get("RESCORE") == "true")
+    return parser
+
+
+def _stage(settings: Settings, options: argparse.Namespace) -> Stage:
+    if options.stage not in app.STAGES:
+        raise CommandError(f"STAGE must be dev or prod, got {options.stage!r}; for example STAGE=dev")
+    return settings.stage("dev" if options.stage == "dev" else "prod")
+
+
+def _models(settings: Settings, options: argparse.Namespace) -> tuple[Model, ...]:
+    return (settings.model(options.model),) if options.model else settings.models
+
+
+def _model(settings: Settings, options: argparse.Namespace) -> Model:
+    models = _models(settings, options)
+    if len(models) > 1:
+        raise CommandError(f"there are several models; name one: MODEL={models[0].folder}")
+    return models[0]
+
+
+def _data(settings: Settings, options: argparse.Namespace) -> None:
+    for model in _models(settings, options):
+        for path in data.prepare(model, DATA, say=say):
+            say(f"  data/{path.name}")
+
+
+def _upload(settings: Settings, options: argparse.Namespace) -> None:
+    stage = _stage(settings, options)
+    session = session_for(stage.name, stage.account, stage.region)
+    for model in _models(settings, options):
+        data.upload(session, stage, model, DATA, say=say)
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> int:
+    stage, model = _stage(settings, options), _model(settings, options)
+    if options.pipeline not in ("train", "inference"):
+        raise CommandError(f"PIPELINE must be train or inference, got {options.pipeline!r}")
+    kind: PipelineKind = "train" if options.pipeline == "train" else "inference"
+    parameters = {}
+    if options.input:
+        if kind == "train":
+            parameters["InputDataUrl"] = options.input
+        else:
+            parameters["transform_input"] = data.batch_uri(stage, model, options.input)
+    if options.rescore:
+        parameters["Rescore"] = "true"
+    sagemaker = session_for(stage.name, stage.account, stage.region).client("sagemaker")
+    name = stage.pipeline_name(model, kind)
+    arn = runs.start(sagemaker, name, parameters)
+    say(f"{name} in {stage.name} ({stage.account}), execution {arn.rsplit('/', 1)[-1]}")
+    local = "AWS_ENDPOINT_URL" in os.environ
+    outcome = runs.follow(
+        sagemaker, arn, say=say, poll_seconds=LOCAL_POLL_SECONDS if local else AWS_POLL_SECONDS
+    )
+    say(outcome.in_words())
+    return 0 if outcome.status == "Succeeded" else 1
+
+
+def _versions(settings: Settings, options: argparse.Namespace) -> None:
+    sagemaker = session_for("registry", settings.accounts["registry"], settings.region).client("sagemaker")
+    for model in _models(settings, options):
+        say(f"{model.model_package_group}:")
+        say(registry.table(registry.versions(sagemaker, model.model_package_group)))
+
+
+def _decide(settings: Settings, options: argparse.Namespace, status: str, role_wanted: str) -> None:
+    model = _model(settings, options)
+    if not options.version:
+        raise CommandError("VERSION is missing; see the numbers with: make versions")
+    session = session_for("registry", settings.accounts["registry"], settings.region)
+    approver = assume(session, settings.approver_role_arn, settings.region, name=role_wanted)
+    note = options.note or f"{status} with make {role_wanted}"
+    decided = registry.decide(
+        approver.client("sagemaker"), model.model_package_group, options.version, status, note
+    )
+    say(f"{model.model_package_group} version {decided.version} is {decided.status}")
+
+
+def _approve(settings: Settings, options: argparse.Namespace) -> None:
+    _decide(settings, options, "Approved", "approve")
+
+
+def _reject(settings: Settings, options: argparse.Namespace) -> None:
+    _decide(settings, options, "Rejected", "reject")
+
+
+COMMANDS = {
+    "data": _data,
+    "upload": _upload,
+    "run": _run,
+    "versions": _versions,
+    "approve": _approve,
+    "reject": _reject,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Prepare the data files of each model's folder and upload them where its pipelines read them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+
+from ops.errors import CommandError
+from stacks.settings import Model, Stage, definitions_root
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def prepare(model: Model, folder: Path, *, say: Callable[[str], None]) -> list[Path]:
+    """Write the model's data files with the ``dataset`` module of its folder and say where the rows came from."""
+    name = f"pipeline_code.{model.folder}.dataset"
+    try:
+        dataset = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise CommandError(
+                f"pipeline_code/{model.folder}/ has no dataset.py: put the files that its model.yaml names into"
+                f" {folder.name}/"
+            ) from None
+        raise
+    source = dataset.source(folder)
+    say(f"{model.model_name}: {source.name}, {source.rows} rows, sha256 {source.sha256[:12]}...")
+    return list(dataset.prepare(source, folder))
+
+
+def training_files(model: Model, stage: Stage) -> list[str]:
+    """Return the names of the files that a stage trains on."""
+    return list(_data_files(model)["train"][stage.name])
+
+
+def batch_files(model: Model) -> list[str]:
+    """Return the names of the batches that come with the model."""
+    return list(_data_files(model)["batches"])
+
+
+def _data_files(model: Model) -> dict[str, Any]:
+    described = json.loads((definitions_root() / model.folder / "model.json").read_text())
+    return dict(described["data_files"])
+
+
+def training_prefix(model: Model) -> str:
+    """Return the prefix of the training data in a stage's data bucket."""
+    return f"{model.model_name}/data/train-dataset/"
+
+
+def batch_prefix(model: Model) -> str:
+    """Return the prefix of the batches in a stage's data bucket."""
+    return f"{model.model_name}/data/batch-dataset/"
+
+
+def upload(session: Any, stage: Stage, model: Model, folder: Path, *, say: Callable[[str], None]) -> None:
+    """Upload the files that a stage trains on, and the batches.
+
+    Raises
+    ------
+    CommandError
+        Where a file hasn't been prepared, or the bucket refuses.
+    """
+    s3 = session.client("s3")
+    for prefix, names in (
+        (training_prefix(model), training_files(model, stage)),
+        (batch_prefix(model), batch_files(model)),
+    ):
+        for path in _existing(folder, names):
+            _put(s3, stage, path, prefix + path.name)
+            say(f"  s3://{stage.data_bucket_name}/{prefix}{path.name}")
+
+
+def _put(s3: Any, stage: Stage, path: Path, key: str) -> None:
+    try:
+        s3.put_object(Bucket=stage.data_bucket_name, Key=key, Body=path.read_bytes())
+    except botocore.exceptions.ClientError as error:
+        raise CommandError(
+            f"{path.name} was not uploaded to {stage.data_bucket_name}: {error.response['Error']['Message']};"
+            " is the stack deployed?"
+        ) from None
+
+
+def _existing(folder: Path, names: Iterable[str]) -> list[Path]:
+    paths = [folder / name for name in names]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise CommandError(f"{folder.name}/ lacks {', '.join(missing)}; run: make data")
+    return paths
+
+
+def batch_uri(stage: Stage, model: Model, value: str) -> str:
+    """Return the URI of a batch: as it is, or a name below the stage's batch prefix."""
+    return (
+        value if value.startswith("s3://") else f"s3://{stage.data_bucket_name}/{batch_prefix(model)}{value}"
+    )

@@ -1,0 +1,165 @@
+"""Each mistake in the settings is one line with the setting, the value and the fix; right settings mean what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks import settings as app
+from stacks.settings import SettingsError, load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
+    ({"accounts": {"dev": "12345"}}, ["mlops.accounts.dev", "12-digit", "'12345'"]),
+    ({"accounts": {"dev": 111111111111}}, ["mlops.accounts.dev", "in quotes", "111111111111"]),
+    ({"region": "us-eats-1"}, ["mlops.region", "'us-eats-1'", "us-east-1"]),
+    ({"email": "nobody"}, ["mlops.email", "e-mail", "'nobody'"]),
+    (
+        {"schedule": {"expression": "0 23 * * *"}},
+        ["mlops.schedule.expression", "cron(0 23 * * ? *)", "'0 23 * * *'"],
+    ),
+    (
+        {"schedule": {"expression": "cron(0 23 * *)"}},
+        ["mlops.schedule.expression", "six", "'cron(0 23 * *)'"],
+    ),
+    (
+        {"schedule": {"time_zone": "Europe/Berln"}},
+        ["mlops.schedule.time_zone", "'Europe/Berln'", "Europe/Berlin"],
+    ),
+    ({"schedule": {"flexible_minutes": 2000}}, ["mlops.schedule.flexible_minutes", "1440", "2000"]),
+    ({"thresholds": {"auc": 1.2}}, ["mlops.thresholds.auc", "0.5 to 1", "1.2"]),
+    ({"thresholds": {"auc": "high"}}, ["mlops.thresholds.auc", "number", "'high'"]),
+    ({"thresholds": {"champion_margin": -0.1}}, ["mlops.thresholds.champion_margin", "-0.1"]),
+    ({"models": [{"folder": "mammography"}] * 2}, ["mlops.models", "'mammography'", "twice"]),
+    ({"models": [{"folder": "mamography"}]}, ["folder", "'mamography'", "did you mean 'mammography'"]),
+    ({"models": []}, ["mlops.models", "at least one"]),
+    ({"models": {"folder": "mammography"}}, ["mlops.models", "list"]),
+    ({"modles": []}, ["mlops.modles", "did you mean 'models'"]),
+    ({"accounts": {"test": "111111111111"}}, ["mlops.accounts.test", "not a setting"]),
+    ({"monitor": "modelmonitor"}, ["mlops.monitor", "'modelmonitor'", "model-monitor"]),
+    ({"retrain_on": "always"}, ["mlops.retrain_on", "'always'", "any_failure"]),
+    ({"people": {"approvers": ["alice"]}}, ["mlops.people.approvers", "ARN", "'alice'"]),
+    ({"people": {"require_mfa": "yes"}}, ["mlops.people.require_mfa", "true or false", "'yes'"]),
+    (
+        {"network": {"dev": {"subnets": ["subnet-1"], "security_group": "sg-1"}}},
+        ["mlops.network.dev.subnets", "two"],
+    ),
+    (
+        {"network": {"dev": {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"}}},
+        ["mlops.network", "prod too"],
+    ),
+    (
+        {"delivery": {"repository": "a/b", "connection_arn": "arn:nope"}},
+        ["mlops.delivery.connection_arn", "CodeConnections"],
+    ),
+    ({"reminder_days": 0}, ["mlops.reminder_days", "1 to 365"]),
+]
+
+
+@pytest.mark.parametrize(("values", "words"), MISTAKES, ids=lambda value: json.dumps(value)[:50])
+def test_a_mistake_is_named_with_its_value_and_the_fix(values: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(values)
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_an_empty_object_is_a_whole_installation() -> None:
+    settings = load({})
+    assert settings.region == "us-east-1"
+    assert settings.variant == "default"
+    assert settings.people.approvers == ()
+    assert [model.prefix for model in settings.models] == ["mammo-severity"]
+
+
+def test_names_are_those_of_the_blog() -> None:
+    settings = load({})
+    model = settings.models[0]
+    assert settings.stage("dev").pipeline_name(model, "train") == "mammo-severity-train-pipeline"
+    assert settings.stage("prod").pipeline_name(model, "inference") == "mammo-severity-inference-pipeline"
+    assert model.model_package_group == "mammo-severity-model-package"
+    assert model.model_name == "mammography-severity-model"
+    assert settings.alert_topic_name == "mammography-model-notification"
+    assert model.schedule.expression == "cron(0 23 * * ? *)"
+
+
+def test_names_carry_the_stage_where_stages_share_an_account() -> None:
+    settings = load({"accounts": {"dev": "111111111111", "prod": "111111111111"}})
+    model = settings.models[0]
+    names = {settings.stage(stage).pipeline_name(model, "train") for stage in app.STAGES}
+    assert names == {"mammo-severity-dev-train-pipeline", "mammo-severity-prod-train-pipeline"}
+    assert len({settings.stage(stage).notification_topic_name for stage in app.STAGES}) == 2
+
+
+def test_a_models_own_schedule_and_thresholds_win_over_the_shared_ones() -> None:
+    own = {"folder": "mammography", "schedule": {"time_zone": "Asia/Tokyo"}, "thresholds": {"auc": 0.9}}
+    settings = load(
+        {"schedule": {"expression": "rate(1 day)"}, "thresholds": {"drift": 0.2}, "models": [own]}
+    )
+    model = settings.models[0]
+    assert (model.schedule.expression, model.schedule.time_zone) == ("rate(1 day)", "Asia/Tokyo")
+    assert (model.thresholds.auc, model.thresholds.drift) == (0.9, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-central-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
+)
+def test_a_region_brings_its_partition(region: str, partition: str) -> None:
+    settings = load({"region": region})
+    assert settings.partition == partition
+    assert settings.approver_role_arn.startswith(f"arn:{partition}:iam::333333333333:role/")
+    assert region in settings.image_uri
+
+
+@pytest.mark.parametrize(
+    ("values", "variant"),
+    [
+        ({}, "default"),
+        ({"monitor": "model-monitor"}, "model-monitor"),
+        (
+            {
+                "network": {
+                    s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"} for s in app.STAGES
+                }
+            },
+            "vpc",
+        ),
+    ],
+)
+def test_settings_choose_the_compiled_variant(values: dict[str, Any], variant: str) -> None:
+    assert load(values).variant == variant
+
+
+@pytest.mark.parametrize("command", [["app.py"], ["-m", "ops", "versions"]], ids=["app", "command"])
+def test_a_mistake_ends_the_program_with_one_line_and_no_trace(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({"accounts": {"dev": "12345"}}))
+    environment = os.environ | {"MLOPS_SETTINGS": str(tmp_path / "settings.json")}
+    run = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode != 0
+    assert "mlops.accounts.dev" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_a_settings_file_that_does_not_exist_or_parse_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_SETTINGS", str(tmp_path / "gone.json"))
+    with pytest.raises(SettingsError, match=r"gone\.json.*doesn't exist"):
+        load()
+    (tmp_path / "bad.json").write_text("{")
+    monkeypatch.setenv("MLOPS_SETTINGS", str(tmp_path / "bad.json"))
+    with pytest.raises(SettingsError, match=r"bad\.json is not valid JSON"):
+        load()
