@@ -104,6 +104,10 @@ def attempts(world: World) -> list[Attempt]:
         f"arn:{settings.partition}:sagemaker:{world.region}:{settings.accounts['registry']}"
         f":model-package-group/{model.model_package_group}"
     )
+    prod_pipeline = (
+        f"arn:{settings.partition}:sagemaker:{world.region}:{prod.account}"
+        f":pipeline/{prod.pipeline_name(model, 'train')}"
+    )
     specification = {
         "Containers": [{"Image": settings.image_uri, "ModelDataUrl": newest.model_data_url}],
         "SupportedContentTypes": ["text/csv"],
@@ -220,9 +224,7 @@ def attempts(world: World) -> list[Attempt]:
             dev_train,
             "sagemaker:StartPipelineExecution",
             "starts prod's train pipeline",
-            lambda: thief.client(dev_train, "sagemaker").start_pipeline_execution(
-                PipelineName=f"arn:{settings.partition}:sagemaker:{world.region}:{prod.account}:pipeline/{prod.pipeline_name(model, 'train')}"
-            ),
+            lambda: thief.client(dev_train, "sagemaker").start_pipeline_execution(PipelineName=prod_pipeline),
         ),
         Attempt(
             f"{APPROVER} without a second factor",
@@ -270,6 +272,5 @@ def _stranger(world: World) -> tuple[Any, str]:
 def _put_another_models_object(world: World) -> None:
     """Put an object of another model beside ours: what may not be read must exist."""
     bucket = world.stage("prod").data_bucket_name
-    world.client("prod", "s3").put_object(
-        Bucket=bucket, Key=f"{OTHER_MODEL}/data/train-dataset/rows.csv", Body=b"1,2\n"
-    )
+    key = f"{OTHER_MODEL}/data/train-dataset/rows.csv"
+    world.client("prod", "s3").put_object(Bucket=bucket, Key=key, Body=b"1,2\n")

@@ -135,7 +135,8 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
 
 def _alerts(messages: Sequence[Mapping[str, Any]]) -> str:
     return "".join(
-        f'<details><summary>{escape(message["subject"])} <span class="muted">{escape(message["topic"])}</span></summary>'
+        f"<details><summary>{escape(message['subject'])} "
+        f'<span class="muted">{escape(message["topic"])}</span></summary>'
         f"<pre>{escape(message['body'])}</pre></details>"
         for message in messages
     )

@@ -17,7 +17,7 @@ PYTHON_VERSION = "3.12"
 
 
 class DeliveryStage(cdk.Stage):
-    """One stack as the delivery pipeline deploys it: the stack's name and logical ids are those of a direct deployment."""
+    """One stack as the delivery pipeline deploys it, with the name and logical ids of a direct deployment."""
 
     def __init__(
         self,
@@ -34,8 +34,8 @@ class DeliveryStage(cdk.Stage):
 class DeliveryStack(cdk.Stack):
     """Carries a reviewed commit from the main branch to prod by itself.
 
-    Source (CodeConnections) -> synth, which runs the whole test suite -> self-mutation -> registry and dev -> a person's
-    approval -> prod. https://docs.aws.amazon.com/cdk/v2/guide/cdk_pipeline.html
+    Source (CodeConnections) -> synth, which runs the whole test suite -> self-mutation -> registry and dev -> a
+    person's approval -> prod. https://docs.aws.amazon.com/cdk/v2/guide/cdk_pipeline.html
 
     Parameters
     ----------
