@@ -1,4 +1,4 @@
-"""SageMaker jobs of a run and their list price, ours beside the blog's: counted from definitions, priced from a table."""
+"""Jobs of a run and their list price, ours beside the blog's: counted from definitions, priced from a dated table."""
 
 from __future__ import annotations
 
