@@ -11,7 +11,8 @@ from typing import Any
 import botocore.exceptions
 
 from ops.errors import CommandError
-from stacks.settings import Model, Stage, definitions_root
+from pipeline_code.definitions import definitions_root
+from stacks.settings import Model, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Literal, cast
 from zoneinfo import available_timezones
 
+from pipeline_code.definitions import definitions_root, folders, image_regions, image_uri
 from stacks.section import Section, SettingsError, suggestion
 
 ROOT = Path(__file__).resolve().parent.parent
-DEFINITIONS = ROOT / "pipeline_code" / "definitions"
 
 StageName = Literal["dev", "prod"]
 PipelineKind = Literal["train", "inference"]
@@ -142,7 +142,6 @@ class Settings:
     models: tuple[Model, ...]
     delivery: Delivery | None
     throw_away: bool
-    image_account: str
 
     @cached_property
     def variant(self) -> str:
@@ -160,7 +159,7 @@ class Settings:
     @property
     def image_uri(self) -> str:
         """Return the XGBoost container of the region: account, registry and tag."""
-        return str(images()["xgboost"][self.region])
+        return image_uri(self.region)
 
     @property
     def artifacts_bucket_name(self) -> str:
@@ -191,11 +190,6 @@ class Settings:
                 return model
         known = [model.folder for model in self.models]
         raise SettingsError(f"no model '{folder}'{suggestion(folder, known)}; known are {', '.join(known)}")
-
-
-def images() -> dict[str, dict[str, str]]:
-    """Return the compiled table of container images: kind, then region."""
-    return cast(dict[str, dict[str, str]], json.loads((DEFINITIONS / "images.json").read_text()))
 
 
 def partition_of(region: str) -> str:
@@ -288,7 +282,7 @@ def _settings(top: Section) -> Settings:
     models = top.sections("models", model)
     if models is None:
         models = tuple(
-            model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in known_folders()
+            model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in folders()
         )
     _unique(models)
     settings = Settings(
@@ -307,7 +301,6 @@ def _settings(top: Section) -> Settings:
         models=models,
         delivery=_delivery(top, accounts, region),
         throw_away=top.flag("throw_away", False),
-        image_account=images()["xgboost"][region].split(".")[0],
     )
     top.done()
     return settings
@@ -325,7 +318,7 @@ def _accounts(section: Section) -> Mapping[str, str]:
 
 def _region(top: Section) -> str:
     region = top.text("region", "us-east-1", pattern=r"[a-z0-9-]+", rule="be a region name such as us-east-1")
-    known = sorted(images()["xgboost"])
+    known = image_regions()
     if region not in known:
         raise top.fail(
             "region", f"must be a region that has the XGBoost container{suggestion(region, known)}"
@@ -417,20 +410,10 @@ def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Deliver
     return delivery
 
 
-def known_folders() -> list[str]:
-    """Return the folders of the models that have been compiled."""
-    return sorted(path.parent.name for path in definitions_root().glob("*/model.json"))
-
-
-def definitions_root() -> Path:
-    """Return the folder of compiled definitions; ``MLOPS_DEFINITIONS`` names another (tests use it)."""
-    return Path(os.environ.get("MLOPS_DEFINITIONS", DEFINITIONS))
-
-
 def _names(section: Section, folder: str) -> dict[str, str]:
     path = definitions_root() / folder / "model.json"
     if not path.is_file():
-        known = known_folders()
+        known = folders()
         if (definitions_root().parent / folder / "model.yaml").is_file():
             raise SettingsError(
                 f"{section.name('folder')}: '{folder}' is not compiled yet; run: make definitions"

@@ -1,4 +1,4 @@
-"""Each mistake in the settings is one line with the setting, the value and the fix; right settings mean what they say."""
+"""A mistake in the settings is one line with the setting, the value and the fix; right ones mean what they say."""
 
 from __future__ import annotations
 

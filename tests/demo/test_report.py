@@ -1,0 +1,120 @@
+"""The page shows the run's own numbers, to a person on a phone as on a desk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from demo import report
+from tests.demo.pages import look
+
+
+def evaluation(holdout: float, champion: float | None) -> dict[str, Any]:
+    return {
+        "binary_classification_metrics": {
+            "receiver_operating_characteristic_curve": {
+                "false_positive_rates": [0.0, 0.1, 1.0],
+                "true_positive_rates": [0.0, 0.8, 1.0],
+            }
+        },
+        "gate": {"cv_auc": 0.9012, "cv_auc_sd": 0.003, "holdout_auc": holdout, "champion_auc": champion},
+        "data": {"rows": 822},
+        "attributions": {"BIRADS": 1.4, "Age": 0.6},
+    }
+
+
+def story() -> dict[str, Any]:
+    run = {
+        "name": "prod drifted <batch>",
+        "pipeline": "mammo-severity-inference-pipeline",
+        "status": "Failed",
+        "failed_step": "Mammo-DriftFail",
+        "model_version": 1,
+        "rows_scored": None,
+        "seconds": 4.2,
+    }
+    return {
+        "summary": {
+            "dataset": {"source": "original file", "rows": 961},
+            "stacks": {"RegistryStack": "CREATE_COMPLETE", "DevStack": "CREATE_COMPLETE"},
+            "versions": [{}, {}],
+            "runs": [
+                run,
+                run | {"name": "prod scores", "status": "Succeeded", "failed_step": None, "rows_scored": 48},
+            ],
+            "retrains": 1,
+            "denied": [
+                {"who": "prod's train role", "action": "s3:GetObject", "what": "reads", "allowed": False}
+            ],
+            "phases": {"Deploy": 12.0},
+            "seconds": 77.0,
+        },
+        "timeline": [
+            {"title": "drift & more", "kind": "drift", "at": 31.5, "shown": ["Age lies 0.310 away"]}
+        ],
+        "versions": [
+            {"version": 1, "trained_in": "dev", "status": "Approved", "evaluation": evaluation(0.91, None)},
+            {"version": 2, "trained_in": "prod", "status": "Rejected", "evaluation": evaluation(0.92, 0.905)},
+        ],
+        "messages": [
+            {"subject": "[prod] a subject", "topic": "a-topic", "body": "What happened\nx <script>"}
+        ],
+        "drift": {
+            "message": "Age drifted",
+            "features": [
+                {"name": "Age", "distance": 0.31, "threshold": 0.1, "drifted": True},
+                {"name": "Shape", "distance": 0.02, "threshold": 0.1, "drifted": False},
+            ],
+        },
+    }
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def test_the_page_tells_the_numbers_of_the_run() -> None:
+    text = text_of(report.render(story()))
+    for expected in (
+        "961 rows",
+        "77 seconds",
+        "0.901 ± 0.003",
+        "0.905",
+        "0.310 drifted",
+        "[prod] a subject",
+        "denied",
+    ):
+        assert expected in text
+
+
+def test_drifted_features_come_first() -> None:
+    text = text_of(report.render(story()))
+    assert text.index("0.310") < text.index("0.020")
+
+
+def test_other_numbers_give_another_page() -> None:
+    other = story()
+    other["versions"][1]["evaluation"]["gate"]["cv_auc"] = 0.777
+    assert "0.777 ±" in text_of(report.render(other))
+
+
+def test_what_comes_from_outside_is_escaped() -> None:
+    page = report.render(story())
+    assert "x &lt;script&gt;" in page
+    assert "prod drifted &lt;batch&gt;" in page
+    assert "<script" not in page
+
+
+def test_the_page_needs_nothing_beside_it() -> None:
+    page = report.render(story())
+    assert not re.findall(r'(?:src|href)="[^"#]', page)
+    assert "url(" not in page.replace("url(#", "")
+    assert "@import" not in page
+
+
+def test_nothing_runs_over_the_edge_on_a_phone_or_a_desk(tmp_path: Path) -> None:
+    seen = look(report.render(story()), [390, 1280], tmp_path)
+    for width, numbers in seen.items():
+        assert numbers["scroll"] <= width
+        assert numbers["text"] > 500
