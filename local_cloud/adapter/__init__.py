@@ -1,0 +1,186 @@
+"""The only code that touches ministack's private parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from local_cloud.adapter import authorization, delivery, hooks, identity, keys, request, templates
+from local_cloud.adapter.hooks import KNOWN_VERSION, MissingHookError
+from local_cloud.engine_services import EngineServices
+
+__all__ = ["KNOWN_VERSION", "Engine", "MissingHookError"]
+
+_SERVICE = "sagemaker"
+
+
+def _register(service: ModuleType) -> None:
+    """Make ministack route, authorize and reset the SageMaker service like its own."""
+    app, actions = hooks.module("app"), hooks.module("core.iam_actions")
+    sys.modules[f"ministack.services.{_SERVICE}"] = service
+    setattr(hooks.module("services"), _SERVICE, service)
+    app.SERVICE_REGISTRY[_SERVICE] = {"module": _SERVICE}
+    app.SERVICE_HANDLERS[_SERVICE] = app._lazy_handler(_SERVICE)
+    app._state_map[_SERVICE] = _SERVICE
+    patterns = {
+        "target_prefixes": ["SageMaker."],
+        "host_patterns": [r"sagemaker\."],
+        "credential_scope": _SERVICE,
+    }
+    hooks.module("core.router").SERVICE_PATTERNS[_SERVICE] = patterns
+    actions.SERVICE_TO_IAM_NAMESPACE[_SERVICE] = _SERVICE
+    hooks.module("core.iam_evaluator")._RESOURCE_POLICY_LOOKUPS[_SERVICE] = (_SERVICE, "resource_policy_for")
+
+
+class Engine:
+    """ministack with what it lacks; one a process, because ministack keeps its state in modules.
+
+    Parameters
+    ----------
+    service
+        The SageMaker service's module; see docs of `local_cloud.sagemaker.service`.
+    secure_endpoint
+        URL of the port that counts as TLS.
+    secure_port
+        Its number.
+    work_dir
+        Where jobs may write.
+
+    Raises
+    ------
+    MissingHookError
+        ministack isn't the version that the adapter knows.
+    """
+
+    def __init__(
+        self, *, service: ModuleType, secure_endpoint: str, secure_port: int, work_dir: Path
+    ) -> None:
+        hooks.check_hook_points()
+        self._secure_port = secure_port
+        self._secure_endpoint = secure_endpoint
+        self._outbox: list[dict[str, str]] = []
+        self._service = service
+        _register(service)
+        request.install()
+        identity.install()
+        keys.install()
+        authorization.install(service)
+        templates.install(service)
+        self._deliverer = delivery.install(service)
+        hooks.wrap("services.sns", "publish_internal", self._keeping_messages)
+        service.configure(
+            EngineServices(
+                secure_endpoint=secure_endpoint,
+                issue_session=self.issue_session,
+                put_event=self.put_event,
+                work_dir=work_dir,
+            )
+        )
+
+    def _keeping_messages(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def publish(topic_arn: str, message: Any, subject: str = "", **kwargs: Any) -> Any:
+            result = original(topic_arn, message, subject, **kwargs)
+            if result is not None and not result.get("duplicate"):
+                text = message if isinstance(message, str) else json.dumps(message)
+                self._outbox.append({"topic_arn": topic_arn, "subject": subject or "", "body": text})
+            return result
+
+        return publish
+
+    def messages(self, topic_arn: str) -> list[dict[str, str]]:
+        """What was published to a topic, oldest first."""
+        return [message for message in self._outbox if message["topic_arn"] == topic_arn]
+
+    def issue_session(
+        self, role_arn: str, service: str, session_name: str, source_arn: str | None = None
+    ) -> dict[str, str]:
+        """See `engine_services.IssueSession`."""
+        key, secret, token = identity.issue_session(role_arn, service, session_name, source_arn)
+        region = (source_arn or "").split(":")[3:4] or [hooks.module("core.responses").get_region()]
+        return {
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_SESSION_TOKEN": token,
+            "AWS_REGION": region[0],
+            "AWS_DEFAULT_REGION": region[0],
+            "AWS_ENDPOINT_URL": self._secure_endpoint,
+        }
+
+    def put_event(
+        self,
+        account: str,
+        region: str,
+        source: str,
+        detail_type: str,
+        detail: dict[str, Any],
+        resources: list[str],
+    ) -> None:
+        """See `engine_services.PutEvent`."""
+        entry = {
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+            "Resources": resources,
+        }
+
+        def put() -> None:
+            with hooks.module("core.responses").request_scope(account, region):
+                events = hooks.module("services.eventbridge")
+                events._ensure_default_bus()
+                events._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+        loop = hooks.module("app")._MAIN_LOOP
+        if loop is None:
+            put()
+            return
+        # ministack's stores are touched by the loop's thread only; order is kept.
+        loop.call_soon_threadsafe(functools.partial(contextvars.Context().run, put))
+
+    def fire(self, account: str, region: str, name: str, group: str = "default") -> str | None:
+        """Run a schedule's target now.
+
+        Parameters
+        ----------
+        account, region
+            Where the schedule is.
+        name, group
+            The schedule's name and group.
+
+        Returns
+        -------
+        str or None
+            Why it was not delivered; None when it was.
+
+        Raises
+        ------
+        LookupError
+            There is no such schedule, or it is disabled; says which schedules there are.
+        """
+        with hooks.module("core.responses").request_scope(account, region):
+            schedules = hooks.module("services.scheduler")._schedules
+            schedule = schedules.get(f"{group}/{name}")
+            if schedule is None:
+                known = ", ".join(sorted(schedules.keys())) or "none"
+                raise LookupError(
+                    f"no schedule {group}/{name} in account {account}, {region}; there are: {known}"
+                )
+            if schedule.get("State") == "DISABLED":
+                raise LookupError(f"schedule {group}/{name} is disabled: it doesn't fire")
+            return self._deliverer.by_schedule(schedule)
+
+    async def app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve one ASGI connection."""
+        port = (scope.get("server") or ("", 0))[1]
+        request.mark_transport(secure=port == self._secure_port)
+        await hooks.module("app").app(scope, receive, send)
+
+    async def shutdown(self) -> None:
+        """End running steps."""
+        await asyncio.to_thread(self._service.shutdown)

@@ -1,0 +1,450 @@
+"""`LocalCloud`: start an embedded cloud, talk to it, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import boto3
+import botocore.config
+import botocore.session
+
+from local_cloud.server import CONTROL_PREFIX, LOOPBACK, SAGEMAKER_SERVICE
+
+DEFAULT_ACCOUNTS = ("111111111111", "222222222222", "333333333333")
+DEFAULT_REGION = "us-east-1"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+
+
+class LocalCloudError(RuntimeError):
+    """The embedded cloud can't do what was asked; the message is one line."""
+
+
+class Message(NamedTuple):
+    """What was published to a topic."""
+
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """How to reach a running embedded cloud.
+
+    Attributes
+    ----------
+    port, plain_port
+        Loopback ports: the one that counts as TLS and the one that doesn't.
+    pid
+        The server's process id, which is also its process group's.
+    """
+
+    port: int
+    plain_port: int
+    pid: int
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything that points at AWS."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def spawn(
+    *,
+    work_dir: Path,
+    port: int = 0,
+    plain_port: int = 0,
+    default_account: str = DEFAULT_ACCOUNTS[0],
+    detached: bool = False,
+    sagemaker_module: str = SAGEMAKER_SERVICE,
+) -> tuple[subprocess.Popen[bytes], Connection]:
+    """Start a server process and wait until it serves.
+
+    Parameters
+    ----------
+    work_dir
+        Where it may write.
+    port, plain_port
+        Wanted ports; 0 for any. A taken one is stepped around.
+    default_account
+        Account of requests without credentials.
+    detached
+        Let it outlive this process. Default: it ends with it.
+    sagemaker_module
+        Name of the module with the SageMaker service.
+
+    Raises
+    ------
+    LocalCloudError
+        It did not start; says why.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "local_cloud", "serve", "--work-dir", str(work_dir.resolve())]
+    command += ["--port", str(port), "--plain-port", str(plain_port), "--default-account", default_account]
+    command += ["--sagemaker-module", sagemaker_module, *(["--detached"] if detached else [])]
+    with (work_dir / "stderr.log").open("ab") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=_PACKAGE_PARENT,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            # A group of its own: Ctrl-C in the terminal reaches the caller only, who ends it in order.
+            start_new_session=True,
+        )
+    try:
+        return process, _await_ready(process, work_dir)
+    except BaseException:
+        end(process)
+        raise
+
+
+def _await_ready(process: subprocess.Popen[bytes], work_dir: Path) -> Connection:
+    import selectors
+
+    assert process.stdout is not None  # noqa: S101  it is a pipe
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        line = process.stdout.readline() if selector.select(_START_SECONDS) else b""
+    ready: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
+    if "port" not in ready:
+        reason = (
+            ready.get("error")
+            or _last_line(work_dir / "stderr.log")
+            or f"no answer in {_START_SECONDS:.0f} s"
+        )
+        raise LocalCloudError(f"the embedded cloud did not start: {reason}")
+    return Connection(port=ready["port"], plain_port=ready["plain_port"], pid=ready["pid"])
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1] if lines else ""
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it started: SIGTERM, then SIGKILL."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    # The group outlives its leader while a function or a step is still running.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class LocalCloud:
+    """An embedded cloud of several accounts, with IAM enforced.
+
+    Use it as a context manager::
+
+        with LocalCloud.start() as cloud:
+            cloud.session("111111111111").client("s3").create_bucket(Bucket="example")
+
+    State is in memory, and gone when it ends. Nothing is written outside its work folder.
+
+    Parameters
+    ----------
+    connection
+        A running server.
+    accounts
+        Ids of the accounts that are meant to be used; any other 12-digit id works too.
+    """
+
+    def __init__(self, connection: Connection, accounts: Sequence[str] = DEFAULT_ACCOUNTS) -> None:
+        self.connection = connection
+        self.accounts = tuple(accounts)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._temporary: Path | None = None
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        work_dir: Path | None = None,
+        accounts: Sequence[str] = DEFAULT_ACCOUNTS,
+        port: int = 0,
+        plain_port: int = 0,
+        sagemaker_module: str = SAGEMAKER_SERVICE,
+    ) -> LocalCloud:
+        """Start one that ends with this process at the latest.
+
+        Parameters
+        ----------
+        work_dir
+            Folder for the files of functions, steps and logs. Default: a temporary one, removed at the end.
+        accounts
+            12-digit ids of the accounts.
+        port, plain_port
+            Wanted ports. Default: any free ones.
+        sagemaker_module
+            Name of the module with the SageMaker service. Default: the real one.
+
+        Raises
+        ------
+        ValueError
+            An account id has not 12 digits.
+        LocalCloudError
+            It did not start; says why.
+        """
+        for account in accounts:
+            if not (len(account) == 12 and account.isdigit()):
+                raise ValueError(f"accounts must be 12-digit ids, got {account!r}")
+        temporary = Path(tempfile.mkdtemp(prefix="local-cloud-")) if work_dir is None else None
+        try:
+            process, connection = spawn(
+                work_dir=work_dir or temporary or Path(),
+                port=port,
+                plain_port=plain_port,
+                default_account=accounts[0] if accounts else DEFAULT_ACCOUNTS[0],
+                sagemaker_module=sagemaker_module,
+            )
+        except BaseException:
+            if temporary:
+                shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        cloud = cls(connection, accounts)
+        cloud._process, cloud._temporary = process, temporary
+        return cloud
+
+    def stop(self) -> None:
+        """End the cloud, if it was started here; a second call does nothing."""
+        if self._process is not None:
+            end(self._process)
+            self._process = None
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def __enter__(self) -> LocalCloud:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """URL of the port that counts as TLS: ``aws:SecureTransport`` is true there."""
+        return f"http://{LOOPBACK}:{self.connection.port}"
+
+    @property
+    def plain_endpoint(self) -> str:
+        """URL of the port that doesn't count as TLS."""
+        return f"http://{LOOPBACK}:{self.connection.plain_port}"
+
+    def environment(self, account: str, region: str = DEFAULT_REGION) -> dict[str, str]:
+        """Return the variables that make aws, cdk and boto3 act as an account's root.
+
+        Parameters
+        ----------
+        account
+            12-digit id.
+        region
+            Default region of the calls.
+        """
+        return {
+            "AWS_ACCESS_KEY_ID": account,
+            "AWS_SECRET_ACCESS_KEY": "test",  # noqa: S106  any will do: the key id says who it is
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
+    def session(
+        self,
+        account: str,
+        region: str = DEFAULT_REGION,
+        *,
+        credentials: dict[str, str] | None = None,
+        plain: bool = False,
+    ) -> boto3.Session:
+        """Return a session whose clients talk to this cloud.
+
+        Parameters
+        ----------
+        account
+            12-digit id: without credentials, its root.
+        region
+            Default region of the clients.
+        credentials
+            ``AccessKeyId``, ``SecretAccessKey`` and, if temporary, ``SessionToken``, as IAM and STS return them.
+        plain
+            Use the port that doesn't count as TLS.
+        """
+        found = credentials or {"AccessKeyId": account, "SecretAccessKey": "test"}
+        core = botocore.session.Session()
+        core.set_config_variable("config_file", os.devnull)
+        core.set_config_variable("credentials_file", os.devnull)
+        core.set_default_client_config(
+            # One try: what the cloud denies stays denied, and a test should not wait to learn it.
+            botocore.config.Config(retries={"total_max_attempts": 2, "mode": "standard"}, read_timeout=900)
+        )
+        session = _Session(
+            endpoint=self.plain_endpoint if plain else self.endpoint,
+            aws_access_key_id=found["AccessKeyId"],
+            aws_secret_access_key=found["SecretAccessKey"],
+            aws_session_token=found.get("SessionToken"),
+            region_name=region,
+            botocore_session=core,
+        )
+        return session
+
+    def assume(
+        self,
+        role_arn: str,
+        *,
+        session_name: str,
+        by: boto3.Session | None = None,
+        mfa: bool = False,
+        region: str = DEFAULT_REGION,
+    ) -> boto3.Session:
+        """Assume a role with STS, so that its trust policy decides.
+
+        Parameters
+        ----------
+        role_arn
+            The role's ARN, with its path.
+        session_name
+            Name of the session.
+        by
+            Who assumes it. Default: the root of the role's account.
+        mfa
+            Present a code of a virtual MFA device: ``aws:MultiFactorAuthPresent`` is true then.
+        region
+            Default region of the returned session's clients.
+
+        Raises
+        ------
+        botocore.exceptions.ClientError
+            ``AccessDenied``: the trust policy, or the caller's own, doesn't allow it.
+        """
+        account = role_arn.split(":")[4]
+        caller = by or self.session(account, region)
+        request = {"RoleArn": role_arn, "RoleSessionName": session_name}
+        if mfa:
+            owner = caller.client("sts").get_caller_identity()["Account"]
+            request |= {"SerialNumber": self._mfa_device(owner), "TokenCode": "123456"}
+        answer = caller.client("sts").assume_role(**request)
+        return self.session(account, region, credentials=answer["Credentials"])
+
+    def _mfa_device(self, account: str) -> str:
+        iam = self.session(account).client("iam")
+        serial = f"arn:aws:iam::{account}:mfa/local-cloud"
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_virtual_mfa_device(VirtualMFADeviceName="local-cloud")
+        return serial
+
+    def fire_schedules(
+        self, account: str, region: str = DEFAULT_REGION, *, name: str, group: str = "default"
+    ) -> None:
+        """Move the clock: run a schedule of EventBridge Scheduler now, under its role, to its target.
+
+        Schedules never run by themselves here.
+
+        Parameters
+        ----------
+        account, region
+            Where the schedule is.
+        name, group
+            The schedule's name and group.
+
+        Raises
+        ------
+        LocalCloudError
+            There is no such schedule, it is disabled, or its target could not be reached: says why. In the
+            last case the dead-letter queue holds the event, if the schedule has one.
+        """
+        query = {"account": account, "region": region, "name": name, "group": group}
+        failure = self._control("fire", query, method="POST")["failure"]
+        if failure:
+            raise LocalCloudError(f"schedule {name} was not delivered: {failure}")
+
+    def messages(self, topic_arn: str) -> list[Message]:
+        """Return what was published to a topic, oldest first: an outbox, since no e-mail is sent.
+
+        Parameters
+        ----------
+        topic_arn
+            The topic; of any account.
+        """
+        found = self._control("messages", {"topic_arn": topic_arn})
+        return [Message(subject=item["subject"], body=item["body"]) for item in found]
+
+    def is_alive(self) -> bool:
+        """Whether the cloud answers."""
+        try:
+            return bool(self._control("health", {})["status"] == "ready")
+        except LocalCloudError:
+            return False
+
+    def _control(self, action: str, query: dict[str, str], method: str = "GET") -> Any:
+        url = f"{self.endpoint}{CONTROL_PREFIX}{action}?{urllib.parse.urlencode(query)}"
+        # Never through a proxy: the cloud is on loopback.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(urllib.request.Request(url, method=method), timeout=60) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise LocalCloudError(json.load(error)["message"]) from None
+        except OSError as error:
+            raise LocalCloudError(f"the embedded cloud at {self.endpoint} doesn't answer: {error}") from None
+
+
+class _Session(boto3.Session):  # type: ignore[misc]
+    """A session whose clients and resources talk to an embedded cloud without further ado."""
+
+    def __init__(self, *, endpoint: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._endpoint = endpoint
+
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("endpoint_url", self._endpoint)
+        return super().client(service_name, *args, **kwargs)
+
+    def resource(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("endpoint_url", self._endpoint)
+        return super().resource(service_name, *args, **kwargs)
+
+
+def wait_until_gone(pid: int, seconds: float = _STOP_SECONDS) -> bool:
+    """Wait until a process group has no member; whether that came to pass."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            # macOS says so of a group whose members are all dying.
+            pass
+        time.sleep(0.05)
+    return False
