@@ -1,0 +1,142 @@
+"""The Lambda step that tells a run which model version, baseline and batch it works with.
+
+`resolve_model` (inference) and `resolve_champion` (train); inputs and outputs are in docs/architecture.md.
+An exception's class is the first word of its message, because SageMaker shows only text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from model_resolver.batches import (
+    BatchAlreadyScored,
+    BatchAmbiguous,
+    BatchNotFound,
+    fill_date,
+    find_batch,
+    refuse_scored,
+)
+from model_resolver.versions import (
+    IncompleteVersion,
+    NoApprovedModel,
+    artifact_uri,
+    baseline_uris,
+    newest_approved,
+    require_approved,
+)
+from shared import aws, environment, log
+from shared.objects import ObjectStore
+from shared.text import one_line, shorten
+
+# SageMaker: at most 1,024 characters a value of a Lambda step.
+VALUE_LIMIT = 1024
+
+
+class BadRequest(Exception):
+    """The step's inputs are not what the contract says."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the function knows from its environment."""
+
+    stage: str
+    model_name: str
+    data_bucket: str
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the environment."""
+        return cls(*(environment.text(os.environ, name) for name in ("STAGE", "MODEL_NAME", "DATA_BUCKET")))
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Both actions, with everything they reach."""
+
+    settings: Settings
+    sagemaker: Any
+    open_bucket: Callable[[str], ObjectStore]
+
+    def resolve_model(self, event: dict[str, Any]) -> dict[str, str]:
+        """Resolve what an inference run works with."""
+        version, package = require_approved(self.sagemaker, _required(event, "model_package_group_arn"))
+        statistics, constraints = baseline_uris(package)
+        uri = fill_date(_required(event, "transform_input"), str(event.get("started_at", "")))
+        batch = find_batch(self.open_bucket, uri)
+        if str(event.get("rescore", "false")).strip().lower() != "true":
+            store = self.open_bucket(self.settings.data_bucket)
+            refuse_scored(store, self.settings.model_name, batch, version.number)
+        return {
+            "model_package_arn": version.arn,
+            "model_version": str(version.number),
+            "statistics_uri": statistics,
+            "constraints_uri": constraints,
+            "batch_uri": batch.uri,
+            "batch_digest": batch.digest,
+        }
+
+    def resolve_champion(self, event: dict[str, Any]) -> dict[str, str]:
+        """Resolve what a train run compares its model with."""
+        none_uri = _required(event, "none_uri")
+        found = newest_approved(self.sagemaker, _required(event, "model_package_group_arn"))
+        if found is None:
+            return {"champion_version": "none", "champion_uri": none_uri}
+        version, package = found
+        return {"champion_version": str(version.number), "champion_uri": artifact_uri(package)}
+
+
+def _required(event: dict[str, Any], name: str) -> str:
+    value = str(event.get(name, "")).strip()
+    if not value:
+        raise BadRequest(
+            f"the step's input '{name}' is missing: compile the pipeline again with make definitions"
+        )
+    return value
+
+
+def resolve(resolver: Resolver, event: dict[str, Any]) -> dict[str, str]:
+    """Do what the step asks for.
+
+    Raises
+    ------
+    BadRequest
+        The action is unknown, an input is missing, or an output would be too long.
+    """
+    actions = {"resolve_model": resolver.resolve_model, "resolve_champion": resolver.resolve_champion}
+    action = str(event.get("action", ""))
+    if action not in actions:
+        raise BadRequest(f"the step's input 'action' must be one of {', '.join(actions)}, got '{action}'")
+    answer = actions[action](event)
+    for name, value in answer.items():
+        if len(value) > VALUE_LIMIT:
+            raise BadRequest(
+                f"{name} has {len(value)} characters; SageMaker takes {VALUE_LIMIT}: {shorten(value, 80)}"
+            )
+    return answer
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, str]:
+    """Answer a Lambda step."""
+    resolver = Resolver(
+        Settings.load(), aws.client("sagemaker"), lambda bucket: ObjectStore(aws.client("s3"), bucket)
+    )
+    try:
+        answer = resolve(resolver, event)
+    except (
+        NoApprovedModel,
+        IncompleteVersion,
+        BatchNotFound,
+        BatchAmbiguous,
+        BatchAlreadyScored,
+        BadRequest,
+    ) as error:
+        # the same words with their name in front: all that people see of it is the step's failure reason
+        named = type(error)(shorten(f"{type(error).__name__}: {one_line(error)}", VALUE_LIMIT))
+        log.warning("the run stops", action=event.get("action"), reason=str(named))
+        raise named from None
+    log.info("resolved", action=event.get("action"), **answer)
+    return answer

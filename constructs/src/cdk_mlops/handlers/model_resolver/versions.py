@@ -1,0 +1,90 @@
+"""The model version of a run: the newest approved one of the central registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.aws import Arn, AwsError, is_missing
+from shared.registry import APPROVED, Version, group_name, list_versions
+
+
+class NoApprovedModel(Exception):
+    """The package group has no approved version."""
+
+
+class IncompleteVersion(Exception):
+    """A version lacks what a run needs of it."""
+
+
+def newest_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any]] | None:
+    """Find the newest approved version and describe it; None where there is none.
+
+    A version whose approval was withdrawn after the listing was made is passed over.
+    """
+    for version in list_versions(sagemaker, group, APPROVED):
+        try:
+            package = sagemaker.describe_model_package(ModelPackageName=version.arn)
+        except AwsError as error:
+            if is_missing(error):
+                continue
+            raise
+        if package.get("ModelApprovalStatus", APPROVED) == APPROVED:
+            return version, package
+    return None
+
+
+def require_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any]]:
+    """Find the newest approved version.
+
+    Raises
+    ------
+    NoApprovedModel
+        There is none.
+    """
+    found = newest_approved(sagemaker, group)
+    if found is None:
+        where = f" in account {Arn.parse(group).account}" if group.startswith("arn:") else ""
+        raise NoApprovedModel(
+            f"the package group {group_name(group)}{where} has no approved version: train one, then approve it"
+        )
+    return found
+
+
+def baseline_uris(package: dict[str, Any]) -> tuple[str, str]:
+    """URIs of the statistics and constraints that a version was trained with.
+
+    Raises
+    ------
+    IncompleteVersion
+        It was registered without them.
+    """
+    drift = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
+    metrics = package.get("ModelMetrics", {}).get("ModelDataQuality", {})
+    uris = [
+        drift.get(part, {}).get("S3Uri") or metrics.get(part, {}).get("S3Uri")
+        for part in ("Statistics", "Constraints")
+    ]
+    if not all(uris):
+        raise IncompleteVersion(
+            f"{package.get('ModelPackageArn')} has no data-quality baseline: register it with DriftCheckBaselines."
+            "ModelDataQuality statistics and constraints, or approve a version that has them"
+        )
+    return str(uris[0]), str(uris[1])
+
+
+def artifact_uri(package: dict[str, Any]) -> str:
+    """URI of a version's model.tar.gz.
+
+    Raises
+    ------
+    IncompleteVersion
+        It names none.
+    """
+    containers = package.get("InferenceSpecification", {}).get("Containers", [])
+    for container in containers:
+        source = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get(
+            "S3DataSource", {}
+        ).get("S3Uri")
+        if source:
+            return str(source)
+    raise IncompleteVersion(f"{package.get('ModelPackageArn')} names no model artifact")

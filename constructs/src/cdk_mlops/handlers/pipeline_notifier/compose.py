@@ -1,0 +1,311 @@
+"""The words of an alert: what happened, why, what was done by itself, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_notifier import causes
+from pipeline_notifier.events import DELIVERED
+from pipeline_notifier.facts import Facts, decision_key
+from pipeline_notifier.places import bucket_page, make_run, start_again, step_logs
+from shared.alerts import Alert
+from shared.text import number, one_line, shorten
+
+MOST_FEATURES = 20
+_RETRAINS_ON = {
+    "drift": "drift only",
+    "violation": "drift and on data-quality violations",
+    "any_failure": "any failure of its inference pipeline",
+    "none": "nothing by itself",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this notifier works.
+
+    Parameters
+    ----------
+    registry_account
+        Account of the central registry, empty where it isn't known.
+    """
+
+    stage: str
+    data_bucket: str
+    registry_account: str = ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What differs from cause to cause."""
+
+    title: str
+    why: list[str]
+    todo: list[str]
+
+
+def compose(facts: Facts, place: Place) -> Alert:
+    """Write the alert of a run."""
+    words = _WRITERS.get(facts.cause.word, _step_failed)(facts, place)
+    return Alert(
+        stage=place.stage,
+        model=facts.model,
+        title=words.title,
+        happened=_happened(facts, place),
+        why=[*words.why, *(f"Not known: {trouble}." for trouble in facts.unknown)],
+        done=_done(facts, place),
+        todo=[*words.todo, *_where(facts, place)],
+    )
+
+
+def bare_alert(facts: Facts, place: Place, trouble: str) -> Alert:
+    """Write an alert of little more than the event, for when composing a better one failed."""
+    return Alert(
+        stage=place.stage,
+        model=facts.model,
+        title=f"pipeline {facts.run.pipeline}: {facts.run.status}",
+        happened=_happened(facts, place),
+        why=[facts.cause.message or "Not known.", f"The details could not be put into words ({trouble})."],
+        done=["Not known."],
+        todo=[
+            f"Look at the execution {facts.run.execution_id} in SageMaker Studio, Pipelines, {facts.run.pipeline}."
+        ],
+    )
+
+
+def _happened(facts: Facts, place: Place) -> list[str]:
+    run = facts.run
+    outcome = {
+        "Failed": "failed",
+        "Stopped": "was stopped",
+        DELIVERED: "found drift and delivered its predictions",
+    }
+    at = f" at {run.time}" if run.time else ""
+    lines = [
+        f"Execution {run.execution_id} of {run.pipeline} ({place.stage}) {outcome.get(run.status, run.status)}{at}."
+    ]
+    finding = run.finding or {}
+    if finding.get("batchUri"):
+        lines.append(
+            f"Batch: {finding['batchUri']}, scored by version {finding.get('modelVersion', 'unknown')}."
+        )
+    if facts.cause.step and facts.cause.step.name:
+        lines.append(f"Step: {facts.cause.step.name}.")
+    return lines
+
+
+def _done(facts: Facts, place: Place) -> list[str]:
+    lines = []
+    if facts.cause.word in (causes.DRIFT, causes.VIOLATION):
+        delivered = facts.run.status == DELIVERED
+        kept = (
+            "The predictions were delivered."
+            if delivered
+            else "The batch was withheld: no predictions were written."
+        )
+        lines.append(kept)
+    if facts.decision:
+        lines.append(_decided(facts.decision))
+    elif facts.awaited:
+        where = f"s3://{place.data_bucket}/{decision_key(facts)}"
+        lines.append(
+            f"Whether a retraining starts was not decided yet when this was sent; it will be written to {where}."
+        )
+    elif facts.kind == "inference":
+        setting = _RETRAINS_ON.get(facts.retrain_on, facts.retrain_on)
+        lines.append(f"No retraining was started: this model retrains on {setting}.")
+    elif facts.cause.word == causes.REJECTED:
+        lines.append("Nothing was registered; the approved version stays in use.")
+    return lines
+
+
+def _decided(decision: dict[str, Any]) -> str:
+    if decision.get("decision") == "started":
+        execution = str(decision.get("train_execution_arn", "")).rsplit("/", 1)[-1]
+        return (
+            f"A retraining was started: execution {execution} of {decision.get('train_pipeline')}. "
+            "Its version will wait for approval."
+        )
+    return f"No retraining was started: {one_line(decision.get('reason', 'no reason was recorded'))}."
+
+
+def _where(facts: Facts, place: Place) -> list[str]:
+    run = facts.run
+    region = run.pipeline_arn.region
+    lines = (
+        step_logs(facts.cause.step, region)
+        if facts.cause.step and facts.cause.word == causes.STEP_FAILED
+        else []
+    )
+    if facts.kind:
+        folder = f"{facts.model}/{facts.kind}/{run.execution_id}/"
+        lines.append(f"Files of the run: {bucket_page(region, place.data_bucket, folder)}")
+    lines.append(f"The run: SageMaker Studio, Pipelines, {run.pipeline}, execution {run.execution_id}.")
+    return lines
+
+
+def _registry(place: Place) -> str:
+    return (
+        f" in the registry account {place.registry_account}"
+        if place.registry_account
+        else " in the registry account"
+    )
+
+
+def _no_approved_model(facts: Facts, place: Place) -> Words:
+    return Words(
+        "nothing scored, no approved model version",
+        [f"NoApprovedModel: {facts.cause.message}"],
+        [
+            f"List the versions: make versions. Approve one{_registry(place)}: make approve VERSION=<number>.",
+            "Without any version: make run PIPELINE=train STAGE=dev.",
+            f"Then score again: {make_run('inference', place.stage)}",
+        ],
+    )
+
+
+def _batch_not_found(facts: Facts, place: Place) -> Words:
+    return Words(
+        "nothing scored, the batch is missing",
+        [f"{facts.cause.word}: {facts.cause.message}"],
+        [
+            f"Upload the batch: make upload STAGE={place.stage}, or fix the schedule's transform_input in cdk.json.",
+            f"Then score it: {make_run('inference', place.stage)}",
+        ],
+    )
+
+
+def _batch_ambiguous(facts: Facts, place: Place) -> Words:
+    return Words(
+        "nothing scored, the batch's name is ambiguous",
+        [f"BatchAmbiguous: {facts.cause.message}"],
+        [
+            "Rename one of the objects, or give each batch a folder of its own.",
+            f"Then score it: {make_run('inference', place.stage)}",
+        ],
+    )
+
+
+def _batch_already_scored(facts: Facts, place: Place) -> Words:
+    return Words(
+        "nothing scored, this batch was scored already",
+        [f"BatchAlreadyScored: {facts.cause.message}"],
+        [
+            "If no new batch was due, nothing. If one was, find out why it wasn't delivered.",
+            f"To score this one again: {start_again(facts.run, 'Rescore=true')}",
+        ],
+    )
+
+
+def drifted(facts: Facts) -> list[dict[str, Any]]:
+    """Features that drifted, from the verdict or from the finding's event."""
+    source = facts.verdict or facts.run.finding or {}
+    features = source.get("features", [])
+    return [item for item in features if isinstance(item, dict) and item.get("drifted", True)]
+
+
+def _drift(facts: Facts, place: Place) -> Words:
+    features = drifted(facts)
+    message = facts.cause.message or one_line((facts.run.finding or {}).get("message", ""))
+    why = [f"DataDriftDetected: {message}"] if message or not features else ["DataDriftDetected:"]
+    for item in features[:MOST_FEATURES]:
+        limit = number(item.get("threshold"))
+        why.append(f"- {item.get('name')}: distance {number(item.get('distance'))}, limit {limit}")
+    if len(features) > MOST_FEATURES:
+        why.append(f"- and {len(features) - MOST_FEATURES} more")
+    told = ", ".join(f"{item.get('name')} {number(item.get('distance'), 2)}" for item in features)
+    return Words(f"data drift in {told}" if told else "data drift", why, _drift_todo(facts, place))
+
+
+def _drift_todo(facts: Facts, place: Place) -> list[str]:
+    lines = ["Find out whether the world changed or the feed did: compare the batch with the baseline."]
+    decision = facts.decision or {}
+    waiting = decision.get("waiting_version")
+    if decision.get("decision") == "started":
+        lines.append(
+            f"When the new version waits for approval{_registry(place)}: make versions, make approve VERSION=<number>."
+        )
+    elif waiting:
+        lines.append(
+            f"Decide about version {waiting}{_registry(place)}: make approve or make reject VERSION={waiting}."
+        )
+    else:
+        lines.append(
+            f"With newly labelled data: make upload STAGE={place.stage}, {make_run('train', place.stage)}."
+        )
+    if facts.run.status != DELIVERED:
+        lines.append(
+            f"To score the batch all the same: {start_again(facts.run, 'PredictionsOnDrift=deliver')}"
+        )
+    return lines
+
+
+def _violation(facts: Facts, place: Place) -> Words:
+    violations = [item for item in (facts.verdict or {}).get("violations", []) if isinstance(item, dict)]
+    why = [f"DataQualityViolated: {facts.cause.message}"]
+    for item in violations[:MOST_FEATURES]:
+        detail = shorten(one_line(item.get("description", "")), 300)
+        why.append(f"- {item.get('feature_name')}: {item.get('constraint_check_type')}, {detail}")
+    if len(violations) > MOST_FEATURES:
+        why.append(f"- and {len(violations) - MOST_FEATURES} more")
+    checks = sorted({str(item.get("constraint_check_type")) for item in violations})
+    title = f"broken batch, {', '.join(checks)}" if checks else "broken batch, data quality violated"
+    todo = [
+        "Have the batch repaired where it is made, and upload it again under the same or another name.",
+        f"Then score it: {make_run('inference', place.stage, 'INPUT=<file or s3://...>')}",
+    ]
+    return Words(title, why, todo)
+
+
+def _rejected(facts: Facts, place: Place) -> Words:
+    return Words(
+        "the new model was rejected by the gate",
+        [f"ModelRejected: {facts.cause.message}"],
+        [
+            "Compare evaluation.json of this run with the champion's, and look at the training data.",
+            f"With other data or hyperparameters: {make_run('train', place.stage)}",
+        ],
+    )
+
+
+def _stopped(facts: Facts, place: Place) -> Words:
+    who = facts.execution.get("LastModifiedBy") or {}
+    name = who.get("UserProfileName") or (who.get("IamIdentity") or {}).get("Arn")
+    why = [f"It was stopped by {name}." if name else "Someone or something called StopPipelineExecution."]
+    if facts.cause.message:
+        why.append(facts.cause.message)
+    kind = facts.kind or "pipeline"
+    return Words(
+        f"the {kind} run was stopped",
+        why,
+        [
+            "If that was meant, nothing. Else CloudTrail's StopPipelineExecution says who did it.",
+            f"Start it again: {make_run(kind, place.stage) if facts.kind else start_again(facts.run)}",
+        ],
+    )
+
+
+def _step_failed(facts: Facts, place: Place) -> Words:
+    step = facts.cause.step
+    at = f" in step {step.name}" if step and step.name else ""
+    again = make_run(facts.kind, place.stage) if facts.kind else start_again(facts.run)
+    return Words(
+        f"the {facts.kind or facts.run.pipeline} run failed{at}",
+        [facts.cause.message or "SageMaker gave no reason."],
+        ["Read the step's log, mend the cause.", f"Start it again: {again}"],
+    )
+
+
+_WRITERS: dict[str, Callable[[Facts, Place], Words]] = {
+    causes.NO_APPROVED_MODEL: _no_approved_model,
+    causes.BATCH_NOT_FOUND: _batch_not_found,
+    causes.BATCH_AMBIGUOUS: _batch_ambiguous,
+    causes.BATCH_ALREADY_SCORED: _batch_already_scored,
+    causes.DRIFT: _drift,
+    causes.VIOLATION: _violation,
+    causes.REJECTED: _rejected,
+    causes.STOPPED: _stopped,
+    causes.STEP_FAILED: _step_failed,
+}

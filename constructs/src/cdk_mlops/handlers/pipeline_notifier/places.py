@@ -1,0 +1,60 @@
+"""Where people look and what they type next: console pages of the right region and partition, and commands."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from pipeline_notifier.causes import FailedStep
+from pipeline_notifier.events import Run
+from shared.aws import Arn, console_host
+
+_LOG_GROUPS = {
+    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
+    "QualityCheck": "/aws/sagemaker/ProcessingJobs",
+    "TrainingJob": "/aws/sagemaker/TrainingJobs",
+    "TransformJob": "/aws/sagemaker/TransformJobs",
+}
+
+
+def bucket_page(region: str, bucket: str, prefix: str) -> str:
+    """Console page of a folder in a bucket."""
+    return f"https://{console_host(region)}/s3/buckets/{bucket}?region={region}&prefix={quote(prefix)}"
+
+
+def log_page(region: str, group: str) -> str:
+    """Console page of a log group."""
+    # the console wants the name encoded twice, with $25 for the percent sign
+    encoded = quote(quote(group, safe=""), safe="").replace("%", "$")
+    return f"https://{console_host(region)}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{encoded}"
+
+
+def step_logs(step: FailedStep, region: str) -> list[str]:
+    """Where the logs of a failed step are."""
+    lines = []
+    for kind, arn in step.jobs:
+        try:
+            resource = Arn.parse(arn).resource
+        except ValueError:
+            continue
+        if kind in _LOG_GROUPS:
+            group, stream = _LOG_GROUPS[kind], resource.rsplit("/", 1)[-1]
+            lines.append(f"Logs of the job {stream}: {log_page(region, group)}")
+        elif kind == "Lambda":
+            name = resource.split(":")[1] if ":" in resource else resource
+            lines.append(f"Logs of the function {name}: {log_page(region, f'/aws/lambda/{name}')}")
+    return lines
+
+
+def start_again(run: Run, *parameters: str) -> str:
+    """Command that starts the pipeline, with parameters such as `Rescore=true`."""
+    words = " ".join("Name={},Value={}".format(*pair.split("=", 1)) for pair in parameters)
+    given = f" --pipeline-parameters {words}" if words else ""
+    return (
+        f"aws sagemaker start-pipeline-execution --region {run.pipeline_arn.region} "
+        f"--pipeline-name {run.pipeline}{given}"
+    )
+
+
+def make_run(kind: str, stage: str, given: str = "") -> str:
+    """Command of the repository that starts a pipeline and follows it."""
+    return f"make run PIPELINE={kind or 'inference'} STAGE={stage}{f' {given}' if given else ''}"

@@ -1,0 +1,88 @@
+"""Events that may ask for a retraining, read into one shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.aws import Arn
+
+RETRAIN_ON = ("drift", "violation", "any_failure")
+# a wider setting covers what a narrower one does
+COVERED = {
+    "drift": ("drift",),
+    "violation": ("drift", "violation"),
+    "any_failure": ("drift", "violation", "failure"),
+}
+
+
+class BadEvent(Exception):
+    """An event that isn't what its detail-type promises."""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What happened to which run.
+
+    Parameters
+    ----------
+    cause
+        `drift`, `violation`, `failure` (a run failed) or `step` (a named step failed: the rule chose it).
+    model
+        Name of the model where the event says it.
+    """
+
+    event_id: str
+    cause: str
+    execution_id: str
+    pipeline: str
+    model: str | None = None
+    message: str = ""
+
+    def covered(self, retrain_on: str) -> bool:
+        """Whether the model's setting retrains on this cause."""
+        return self.cause == "step" or self.cause in COVERED[retrain_on]
+
+
+def read_trigger(event: dict[str, Any]) -> Trigger | None:
+    """Read an event; None where it tells of nothing that went wrong.
+
+    Raises
+    ------
+    BadEvent
+        A part is missing, so that it can't be told which run is meant.
+    """
+    kind, detail, event_id = event.get("detail-type"), event.get("detail"), event.get("id")
+    if not isinstance(detail, dict) or not isinstance(event_id, str) or not event_id:
+        raise BadEvent(f"expected an EventBridge event with id and detail, got detail-type '{kind}'")
+    if kind == "Batch Finding":
+        finding = detail.get("finding")
+        if finding not in ("drift", "violation"):
+            raise BadEvent(f"a Batch Finding must say drift or violation, got '{finding}'")
+        run, pipeline = _needed(detail, "pipelineExecutionId"), _needed(detail, "pipelineName")
+        return Trigger(event_id, finding, run, pipeline, detail.get("model"), str(detail.get("message", "")))
+    if kind == "SageMaker Model Building Pipeline Execution Status Change":
+        if detail.get("currentPipelineExecutionStatus") != "Failed":
+            return None
+        run, pipeline = _split(_needed(detail, "pipelineExecutionArn"))
+        return Trigger(event_id, "failure", run, pipeline)
+    if kind == "SageMaker Model Building Pipeline Execution Step Status Change":
+        if detail.get("currentStepStatus") != "Failed":
+            return None
+        run, pipeline = _split(_needed(detail, "pipelineExecutionArn"))
+        return Trigger(event_id, "step", run, pipeline, message=f"step {detail.get('stepName')} failed")
+    raise BadEvent(f"no retraining is known for events of the detail-type '{kind}'")
+
+
+def _needed(detail: dict[str, Any], name: str) -> str:
+    value = detail.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadEvent(f"the event's detail has no '{name}'")
+    return value
+
+
+def _split(arn: str) -> tuple[str, str]:
+    parts = Arn.parse(arn).resource.split("/")
+    if len(parts) != 4 or parts[0] != "pipeline" or parts[2] != "execution":
+        raise BadEvent(f"expected the ARN of a pipeline execution, got '{arn}'")
+    return parts[3], parts[1]

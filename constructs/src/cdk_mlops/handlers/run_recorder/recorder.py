@@ -1,0 +1,221 @@
+"""What a run tells the world: findings, rejections, predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from run_recorder.metrics import put_metrics
+from run_recorder.verdicts import LISTED, MESSAGE_LIMIT, BadVerdict, Verdict, from_violations
+from shared.aws import split_uri
+from shared.objects import ObjectStore, ObjectSummary
+from shared.text import number, one_line, shorten
+
+FINDINGS = {"drift": "DriftDetected", "violation": "ViolationDetected"}
+EVENT_SOURCE = "cdk-mlops"
+EVENT_TYPE = "Batch Finding"
+
+
+class BadRequest(Exception):
+    """The step's inputs are not what the contract says."""
+
+
+class FileMissing(Exception):
+    """A file that an earlier step should have written isn't there."""
+
+
+class EventRefused(Exception):
+    """EventBridge didn't take the event."""
+
+
+class PredictionsMissing(Exception):
+    """The transform wrote no predictions."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the function knows from its environment."""
+
+    stage: str
+    model_name: str
+    data_bucket: str
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """The four actions, with everything they reach."""
+
+    settings: Settings
+    open_bucket: Callable[[str], ObjectStore]
+    events: Any
+    cloudwatch: Any
+    now: Callable[[], datetime]
+
+    def announce_finding(self, event: dict[str, Any]) -> dict[str, str]:
+        """Put the `Batch Finding` event and say what was found."""
+        finding = required(event, "finding")
+        if finding not in FINDINGS:
+            raise BadRequest(f"the step's input 'finding' must be drift or violation, got '{finding}'")
+        uri = required(event, "verdict_uri")
+        verdict = Verdict.parse(self._read(uri))
+        message = verdict.describe(finding)
+        self._put_event(
+            {
+                "finding": finding,
+                "stage": self.settings.stage,
+                "model": self.settings.model_name,
+                "pipelineName": required(event, "pipeline_name"),
+                "pipelineExecutionId": required(event, "execution_id"),
+                "batchUri": str(event.get("batch_uri", "")),
+                "modelVersion": str(event.get("model_version", "")),
+                "delivered": str(event.get("delivered", "false")).lower() == "true",
+                "reportUri": uri,
+                "message": message,
+                "features": verdict.drifted[:LISTED],
+                "violations": [_short(violation) for violation in verdict.violations[:LISTED]],
+            }
+        )
+        self._metrics({FINDINGS[finding]: 1})
+        return {"message": message}
+
+    def explain_rejection(self, event: dict[str, Any]) -> dict[str, str]:
+        """Say by which numbers the new model missed the gate."""
+        auc, threshold = required(event, "cv_auc"), required(event, "threshold")
+        gain, least = required(event, "gain_over_champion"), required(event, "min_gain")
+        champion = str(event.get("champion_version", "none"))
+        reasons = []
+        if not _at_least(auc, threshold):
+            reasons.append(
+                f"its cross-validated AUC {number(auc, 4)} is below the threshold {number(threshold, 4)}"
+            )
+        if not _at_least(gain, least):
+            rival = "the champion" if champion in ("none", "") else f"version {champion}, the champion,"
+            reasons.append(
+                f"its hold-out AUC minus that of {rival} is {number(gain, 4)}, below the least gain {number(least, 4)}"
+            )
+        if not reasons:
+            raise BadRequest(
+                f"the gate is passed by cv_auc={auc}, gain_over_champion={gain}: there is nothing to explain"
+            )
+        return {"message": shorten("the new model is not registered: " + "; ".join(reasons), MESSAGE_LIMIT)}
+
+    def record_predictions(self, event: dict[str, Any]) -> dict[str, str]:
+        """Note that a batch is scored, after looking whether the predictions exist."""
+        uri, digest = required(event, "predictions_uri"), required(event, "batch_digest")
+        bucket, key = split_uri(uri)
+        found = [item for item in self.open_bucket(bucket).listing(key) if item.size and _below(item, key)]
+        if not found:
+            raise PredictionsMissing(
+                f"there is no prediction below {uri}: the transform ended without output"
+            )
+        rows = str(event.get("rows", "")).strip()
+        record = {
+            "batch_uri": str(event.get("batch_uri", "")),
+            "batch_digest": digest,
+            "model_version": required(event, "model_version"),
+            "predictions_uri": uri,
+            "files": len(found),
+            "rows": _count(rows),
+            "execution_id": required(event, "execution_id"),
+            "scored_at": self.now().isoformat(timespec="seconds"),
+        }
+        own = self.open_bucket(self.settings.data_bucket)
+        own.write_json(f"{self.settings.model_name}/state/scored/{digest}.json", record)
+        counted = _count(rows)
+        self._metrics({"BatchScored": 1, **({"RowsScored": counted} if counted is not None else {})})
+        return {"predictions_uri": uri}
+
+    def read_violations(self, event: dict[str, Any]) -> dict[str, str]:
+        """Turn Model Monitor's report into action and message, and write verdict.json beside it."""
+        folder = required(event, "report_uri").rstrip("/").removesuffix("/constraint_violations.json")
+        bucket, key = split_uri(folder)
+        store = self.open_bucket(bucket)
+        report = store.read_json(f"{key}/constraint_violations.json")
+        statistics = store.read_json(f"{key}/statistics.json")
+        # a batch without violations may come without the file, but never without statistics
+        if report is None and statistics is None:
+            raise FileMissing(
+                f"there is neither constraint_violations.json nor statistics.json below {folder}"
+            )
+        document = from_violations(
+            report.value if report else {},
+            statistics.value if statistics else {},
+            str(event.get("predictions_on_drift", "withhold")).strip().lower(),
+        )
+        store.write_json(f"{key}/verdict.json", document)
+        return {
+            "action": document["action"],
+            "message": shorten(one_line(document["message"]), MESSAGE_LIMIT),
+        }
+
+    def _read(self, uri: str) -> dict[str, Any]:
+        bucket, key = split_uri(uri)
+        document = self.open_bucket(bucket).read_json(key)
+        if document is None:
+            raise FileMissing(f"there is no verdict at {uri}: the data-quality step should have written it")
+        return document.value
+
+    def _put_event(self, detail: dict[str, Any]) -> None:
+        entry = {"Source": EVENT_SOURCE, "DetailType": EVENT_TYPE, "Detail": json.dumps(detail)}
+        answer = self.events.put_events(Entries=[entry])
+        # PutEvents answers 200 even where it took nothing
+        if answer.get("FailedEntryCount"):
+            failed = answer.get("Entries", [{}])[0]
+            raise EventRefused(f"PutEvents failed: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+
+    def _metrics(self, values: dict[str, float]) -> None:
+        settings = self.settings
+        put_metrics(self.cloudwatch, settings.namespace, settings.stage, settings.model_name, values)
+
+
+def required(event: dict[str, Any], name: str) -> str:
+    """Read an input of the step.
+
+    Raises
+    ------
+    BadRequest
+        It is missing or empty.
+    """
+    value = str(event.get(name, "")).strip()
+    if not value:
+        raise BadRequest(
+            f"the step's input '{name}' is missing: compile the pipeline again with make definitions"
+        )
+    return value
+
+
+def _at_least(value: str, limit: str) -> bool:
+    try:
+        return float(value) >= float(limit)
+    except ValueError as error:
+        raise BadRequest(f"expected two numbers, got '{value}' and '{limit}'") from error
+
+
+def _count(rows: str) -> int | None:
+    try:
+        return int(float(rows))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _below(item: ObjectSummary, key: str) -> bool:
+    return item.key == key or item.key.startswith(key.rstrip("/") + "/")
+
+
+def _short(violation: dict[str, Any]) -> dict[str, Any]:
+    return {**violation, "description": shorten(one_line(violation.get("description", "")), 500)}
+
+
+__all__ = [
+    "BadRequest",
+    "BadVerdict",
+    "EventRefused",
+    "FileMissing",
+    "PredictionsMissing",
+    "Recorder",
+    "Settings",
+]
