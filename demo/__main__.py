@@ -111,7 +111,7 @@ def make_person(cloud: LocalCloud, settings: Settings) -> Any:
         UserName=APPROVER, PolicyName="take-the-approver-role", PolicyDocument=json.dumps(policy)
     )
     key = iam.create_access_key(UserName=APPROVER)["AccessKey"]
-    return cloud.key_session(key["AccessKeyId"], key["SecretAccessKey"], region=settings.region)
+    return cloud.session(settings.accounts["registry"], settings.region, credentials=key)
 
 
 def bootstrap(world: World) -> None:

@@ -132,7 +132,7 @@ def attempts(world: World) -> list[Attempt]:
 
     training = f"{name}/data/train-dataset/mammo-train-dataset-part1.csv"
     stranger, stranger_arn = _stranger(world)
-    plain = world.cloud.plain(world.cloud.service_session(prod_train))
+    plain = world.cloud.service_session(prod_train, plain=True)
     _put_another_models_object(world)
     return [
         Attempt(

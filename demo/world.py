@@ -70,7 +70,7 @@ class World:
 
     def session(self, account: str) -> Any:
         """Return a session of an account's root: who looks on, not who acts."""
-        return self.cloud.session(account, region=self.region)
+        return self.cloud.session(account, self.region)
 
     def client(self, account_name: str, service: str) -> Any:
         """Return a client of ``registry``, ``dev`` or ``prod``."""

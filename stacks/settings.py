@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 from zoneinfo import available_timezones
 
 from pipeline_code.definitions import definitions_root, folders, image_regions, image_uri
@@ -421,14 +421,10 @@ def _names(section: Section, folder: str) -> dict[str, str]:
         raise section.fail(
             "folder", f"must name a folder of pipeline_code/ with a model.yaml{suggestion(folder, known)}"
         )
-    return _names_of(json.loads(path.read_text()))
-
-
-def _names_of(model: dict[str, object]) -> dict[str, str]:
-    names = cast(dict[str, object], model.get("names", model))
-    return {key: str(names[key]) for key in ("prefix", "model_name", "model_package_group")} | {
-        "batch": str(model.get("batch_file", ""))
-    }
+    described = json.loads(path.read_text())
+    # Without batch files of its own a model scores all that lies below data/batch-dataset/.
+    batches = described["data_files"]["batches"] or [""]
+    return {**described["names"], "batch": batches[0]}
 
 
 def _unique(models: tuple[Model, ...]) -> None:
