@@ -76,9 +76,7 @@ def _fill_defaults(parameters: list[dict[str, Any]], defaults: Mapping[str, str]
         known[name]["DefaultValue"] = _convert(known[name], value)
     empty = [name for name, parameter in known.items() if parameter.get("DefaultValue") is None]
     if empty:
-        raise BadDefinition(
-            f"no default for the parameter{'s' if len(empty) > 1 else ''} {_quoted(empty)}: give each one"
-        )
+        raise BadDefinition(f"no default is given for {_quoted(empty)}: each parameter needs one")
 
 
 def _quoted(names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The custom resource `Custom::SageMakerPipeline`, called by CloudFormation directly.
 
-Whatever happens, CloudFormation gets one answer: also for an unexpected error, and shortly before the function's time is up.
+Whatever happens, CloudFormation gets one answer: also for an unexpected error, and shortly before the function's time
+is up.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What becomes of a pipeline when its stack is created, updated, rolled back or deleted.
 
-A pipeline carries the tag `mlops:owner`, which names the stack and the resource that made it. It tells a repeated request from a
-stranger's pipeline of the same name, and a pipeline that a Create did make, although its answer was lost, from one that it didn't.
-A pipeline that was taken over also carries `mlops:adopted`: when its stack is deleted it stays, with both tags removed.
+A pipeline carries the tag `mlops:owner`, which names the stack and the resource that made it. It tells a repeated
+request from a stranger's pipeline of the same name, and a pipeline that a Create did make, although its answer was
+lost, from one that it didn't. A pipeline that was taken over also carries `mlops:adopted`: when its stack is deleted
+it stays as it is, with both tags removed, and its executions go on.
 """
 
 from __future__ import annotations
@@ -93,9 +94,7 @@ class Lifecycle:
     ) -> str:
         tags = {**properties.tags, OWNER_TAG: self._owner}
         if existing is None:
-            return self.pipelines.create(
-                call, tags, token(self.request.request_id, "create", properties.name)
-            )
+            return self.pipelines.create(call, tags, token(self.request.request_id))
         if not known and not self._is_mine(existing):
             # before anything else: from here on a failed request can be told to have adopted it
             self.pipelines.set_tags(existing, {OWNER_TAG: self._owner, ADOPTED_TAG: "true"}, set())
@@ -173,7 +172,7 @@ class Lifecycle:
                     stopped.add(arn)
             if not running:
                 try:
-                    self.pipelines.delete(name, token(self.request.request_id, "delete", name))
+                    self.pipelines.delete(name, token(self.request.request_id))
                 except StillRunning as error:
                     log.info("not deletable yet", pipeline=name, reason=str(error))
                 else:
@@ -203,8 +202,8 @@ def _refusal(existing: Existing) -> str:
     owner = existing.tags.get(OWNER_TAG)
     made = f"the stack resource {owner.rpartition('/')[0]} made it" if owner else "this stack did not make it"
     return (
-        f"a pipeline named '{existing.name}' exists already and {made}: choose another name, delete that one, or take it "
-        "over with adopt_existing=True"
+        f"a pipeline named '{existing.name}' exists already and {made}: choose another name, delete that one, or "
+        "take it over with adopt_existing=True"
     )
 
 

@@ -26,8 +26,8 @@ class Code:
     folder
         `<CodeDestinationPrefix>/<CodeHash>`, without a slash at the end.
     marker
-        Key of the object that says that the folder is complete. It lies outside of the folder and of every key that begins
-        like it, because SageMaker reads all of those.
+        Key of the object that says that the folder is complete. It lies outside of the folder and begins otherwise,
+        because SageMaker reads every key that begins like the folder.
     parameter
         Name of the pipeline parameter that takes the folder's URI.
     """
