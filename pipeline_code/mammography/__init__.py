@@ -1,0 +1,1 @@
+"""The model of the use case: severity of mammographic masses."""

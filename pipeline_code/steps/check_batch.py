@@ -1,0 +1,76 @@
+"""Check a batch against the baseline, then prepare it for scoring in the same job.
+
+Inputs: ``batch``, ``statistics``, ``constraints``. Outputs: ``report`` (verdict.json and Model Monitor's three
+files) and ``prepared``: the rows to score where the verdict's action delivers, else the file NOT_PREPARED
+that says why not. A drift or a violation is a result: the exit code is 0, and the pipeline's conditions act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .data_quality import add_comparison_threshold
+from .data_quality import check_batch as check
+from .model import Model, read_model
+from .prepare import write_nothing, write_prepared
+from .program import folder_of, main_exit, parser, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the step; return its exit code."""
+    options = parser("check_batch", "Check a batch and prepare it for scoring.")
+    options.add_argument(
+        "--predictions-on-drift",
+        choices=("withhold", "deliver"),
+        default="withhold",
+        help="whether a batch that has drifted is scored (default: %(default)s)",
+    )
+    add_comparison_threshold(options)
+    given = options.parse_args(arguments)
+    return run(
+        lambda: check_and_prepare(
+            read_model(given.model),
+            given.input,
+            given.output,
+            deliver_on_drift=given.predictions_on_drift == "deliver",
+            comparison_threshold=given.comparison_threshold,
+        )
+    )
+
+
+def check_and_prepare(
+    model: Model,
+    inputs: Path,
+    output: Path,
+    *,
+    deliver_on_drift: bool = False,
+    comparison_threshold: float | None = None,
+) -> str:
+    """Do the step's work; return the exit message.
+
+    Raises
+    ------
+    DataError
+        There is no batch.
+    UsageError
+        The baseline can't be read.
+    """
+    verdict, files, message = check(
+        model,
+        inputs / "batch",
+        inputs,
+        folder_of(output, "report"),
+        comparison_threshold=comparison_threshold,
+        deliver_on_drift=deliver_on_drift,
+    )
+    prepared = folder_of(output, "prepared")
+    if verdict.delivers:
+        write_prepared(model, files, prepared)
+    else:
+        write_nothing(verdict.message, prepared)
+    return f"{message} {verdict.message}" if verdict.verdict != "ok" else message
+
+
+if __name__ == "__main__":
+    main_exit(main)

@@ -1,0 +1,119 @@
+"""The data-quality monitor as a program: ``baseline`` of training data, ``check`` of a batch.
+
+``baseline``: input ``data`` (training files, with label), output ``baseline``. ``check``: inputs ``data``
+(a batch, without label), ``statistics`` and ``constraints``, output ``report``; Model Monitor's baselines
+are read too. A finding is a result, not an error: the exit code is 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .model import Model, read_model
+from .program import add_folders, base_dir, data_files, folder_of, main_exit, run
+from .quality.baseline import read_baseline, write_baseline
+from .quality.checks import check
+from .quality.constraints import suggest
+from .quality.profile import profile_rows
+from .quality.report import Verdict, exit_message, judge, write_metrics, write_report
+from .rows import FileRows, Problem, read_batch_file, read_training_file
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m steps.data_quality", description=__doc__)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    for mode, told in (("baseline", "describe training data"), ("check", "check a batch against a baseline")):
+        add_folders(modes.add_parser(mode, help=told))
+    add_comparison_threshold(modes.choices["check"])
+    given = parser.parse_args(arguments)
+    if given.mode == "baseline":
+        return run(lambda: baseline(read_model(given.model), given.input / "data", given.output))
+    return run(
+        lambda: check_batch(
+            read_model(given.model),
+            given.input / "data",
+            given.input,
+            folder_of(given.output, "report"),
+            comparison_threshold=given.comparison_threshold,
+        )[2]
+    )
+
+
+def add_comparison_threshold(parser: argparse.ArgumentParser) -> None:
+    """Add ``--comparison-threshold``."""
+    parser.add_argument(
+        "--comparison-threshold",
+        type=_share,
+        help="distance above which a feature has drifted (default: as in the baseline's constraints)",
+    )
+
+
+def _share(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, got '{text}'")
+
+
+def baseline(model: Model, data: Path, output: Path) -> str:
+    """Write the baseline of training data.
+
+    Raises
+    ------
+    DataError
+        The data don't fit the model's description.
+    """
+    files = [
+        read_training_file(path, path.relative_to(data).as_posix(), model)
+        for path in data_files(data, suffix=".csv")
+    ]
+    write_baseline(model, files, folder_of(output, "baseline"))
+    return f"Completed: baseline of {sum(rows.rows for rows in files)} rows."
+
+
+def check_batch(
+    model: Model,
+    batch: Path,
+    baseline_root: Path,
+    report: Path,
+    *,
+    comparison_threshold: float | None = None,
+    deliver_on_drift: bool = False,
+) -> tuple[Verdict, list[FileRows], str]:
+    """Check a batch and write the report.
+
+    Returns
+    -------
+    tuple
+        The verdict, the batch's rows, and the exit message.
+
+    Raises
+    ------
+    DataError
+        There is no batch.
+    UsageError
+        The baseline can't be read.
+    """
+    known, constraints = read_baseline(baseline_root, model, comparison_threshold=comparison_threshold)
+    problems: list[Problem] = []
+    files = [
+        read_batch_file(path, path.relative_to(batch).as_posix(), model, problems)
+        for path in data_files(batch)
+    ]
+    current = profile_rows(model.columns, files, problems)
+    findings = check(
+        current, known, constraints, completeness_confidence=model.monitor.completeness_confidence
+    )
+    verdict = judge(current.rows, findings, deliver_on_drift=deliver_on_drift)
+    write_report(report, verdict, findings, current, suggest(current, model.columns, model.monitor))
+    if base_dir().is_dir():  # in a container
+        write_metrics(base_dir() / "output" / "metrics" / "cloudwatch", current, findings, constraints)
+    return verdict, files, exit_message(findings)
+
+
+if __name__ == "__main__":
+    main_exit(main)

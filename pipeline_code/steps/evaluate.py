@@ -1,0 +1,170 @@
+"""Judge a trained model: cross-validated AUC, and champion and challenger on the same hold-out.
+
+Inputs: ``model`` and ``champion`` (a model.tar.gz each; a champion folder with NO_CHAMPION says there is none),
+``train``, ``holdout``, ``summary``, and ``baseline`` where this run wrote one. Outputs:
+``evaluation/evaluation.json`` and a copy of the baseline.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .model import Model, read_model
+from .program import DataError, UsageError, folder_of, main_exit, parser, run, sole_file
+
+ARCHIVE, NO_CHAMPION = "model.tar.gz", "NO_CHAMPION"
+GAIN_WITHOUT_CHAMPION = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the step; return its exit code."""
+    options = parser("evaluate", "Judge a trained model.")
+    options.add_argument(
+        "--champion-version", default="none", help="version of the champion (default: %(default)s)"
+    )
+    given = options.parse_args(arguments)
+    return run(lambda: evaluate(read_model(given.model), given.input, given.output, given.champion_version))
+
+
+def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "none") -> str:
+    """Do the step's work.
+
+    Returns
+    -------
+    str
+        The numbers of the gate, in words.
+
+    Raises
+    ------
+    DataError
+        The rows can't be judged on.
+    UsageError
+        An archive or an input is missing or refused.
+    """
+    # imported late: arguments and --help cost nothing
+    import numpy as np
+
+    from .archive import load_booster
+    from .cross_validation import cross_validated_auc
+    from .scoring import auc_with_error, classification_metrics
+
+    challenger = load_booster(sole_file(inputs / "model", ARCHIVE))
+    champion = _champion(inputs / "champion")
+    summary = json.loads(sole_file(inputs / "summary", "summary.json").read_text(encoding="utf-8"))
+    train_labels, train = _read(inputs / "train", model)
+    labels, holdout = _read(inputs / "holdout", model)
+
+    width = challenger.num_features()
+    if width != len(model.columns):
+        raise UsageError(f"the trained model expects {width} features, model.json has {len(model.columns)}")
+    scores = _score(challenger, holdout)
+    repeats = cross_validated_auc(
+        np.concatenate([train, holdout]),
+        np.concatenate([train_labels, labels]),
+        model.hyperparameters,
+        model.evaluation,
+    )
+    holdout_auc = auc_with_error(labels, scores)[0]
+    gate: dict[str, Any] = {
+        "cv_auc": round(float(np.mean(repeats)), 6),
+        "cv_auc_sd": round(float(np.std(repeats, ddof=1)) if len(repeats) > 1 else 0.0, 6),
+        "holdout_auc": round(holdout_auc, 6),
+        "champion_version": champion_version if champion is not None else "none",
+        "champion_auc": None,
+        "gain_over_champion": GAIN_WITHOUT_CHAMPION,
+        "note": "",
+    }
+    if champion is not None and champion.num_features() != len(model.columns):
+        gate["note"] = (
+            f"not compared: the champion expects {champion.num_features()} features,"
+            f" this model has {len(model.columns)}"
+        )
+    elif champion is not None:
+        champion_auc = auc_with_error(labels, _score(champion, holdout))[0]
+        gate["champion_auc"] = round(champion_auc, 6)
+        gate["gain_over_champion"] = round(holdout_auc - champion_auc, 6)
+    report = {
+        "binary_classification_metrics": classification_metrics(labels, scores),
+        "gate": gate,
+        "data": {name: summary[name] for name in ("rows", "train_rows", "holdout_rows", "sha256")},
+        "attributions": _attributions(challenger, holdout, model.features),
+    }
+    (folder_of(output, "evaluation") / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
+    _copy_baseline(inputs / "baseline", output)
+    return _told(gate)
+
+
+def _told(gate: dict[str, Any]) -> str:
+    against = "no champion"
+    if gate["champion_auc"] is not None:
+        against = f"champion {gate['champion_version']} has {gate['champion_auc']:.4f} there"
+    return (
+        f"Completed: cross-validated AUC {gate['cv_auc']:.4f} (sd {gate['cv_auc_sd']:.4f}),"
+        f" hold-out AUC {gate['holdout_auc']:.4f}, {gate['note'] or against}."
+    )
+
+
+def _champion(folder: Path) -> Any:
+    """Return the champion's booster, or None where the folder says there is none."""
+    from .archive import load_booster
+
+    if any(folder.rglob(NO_CHAMPION)):
+        return None
+    return load_booster(sole_file(folder, ARCHIVE))
+
+
+def _read(folder: Path, model: Model) -> tuple[Any, Any]:
+    """Return labels and features of prepared rows."""
+    import numpy as np
+    import pyarrow
+    from pyarrow import csv
+
+    path = sole_file(folder, f"{folder.name}.csv")
+    names = ["label", *model.features]
+    try:
+        table = csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(column_names=names),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pyarrow.float64()), null_values=[""]
+            ),
+        )
+    except pyarrow.ArrowInvalid as error:
+        raise DataError(f"{path.name} is not what preprocess writes: {error}") from None
+    rows = np.column_stack([column.to_numpy() for column in table.columns])
+    labels = rows[:, 0]
+    if len(np.unique(labels)) < 2:
+        raise DataError(f"{path.name} holds one class only: AUC needs rows of both")
+    return labels, rows[:, 1:]
+
+
+def _score(booster: Any, features: Any) -> Any:
+    import xgboost
+
+    return booster.predict(xgboost.DMatrix(features), validate_features=False).astype("float64")
+
+
+def _attributions(booster: Any, features: Any, names: list[str]) -> dict[str, float]:
+    """Return each feature's mean absolute SHAP contribution to the log odds, the largest first."""
+    import numpy as np
+    import xgboost
+
+    shares = booster.predict(xgboost.DMatrix(features), pred_contribs=True, validate_features=False)
+    means = np.abs(shares[:, :-1]).mean(axis=0)
+    ranked = sorted(zip(names, means, strict=True), key=lambda item: -item[1])
+    return {name: round(float(mean), 6) for name, mean in ranked}
+
+
+def _copy_baseline(source: Path, output: Path) -> None:
+    if not source.is_dir():
+        return  # SageMaker's QualityCheck step wrote it, straight to where it belongs
+    for name in ("statistics.json", "constraints.json"):
+        shutil.copyfile(sole_file(source, name), folder_of(output, "baseline") / name)
+
+
+if __name__ == "__main__":
+    main_exit(main)

@@ -1,0 +1,77 @@
+"""The baseline of a model: statistics.json and constraints.json of its raw training features."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..model import Model
+from ..program import UsageError, sole_file
+from ..rows import FileRows
+from .constraints import FeatureConstraint, read_constraints, suggest
+from .profile import Profile, profile_rows
+from .statistics import describe, read_statistics
+
+STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
+
+
+def write_baseline(model: Model, files: Sequence[FileRows], folder: Path) -> None:
+    """Write both files of the baseline."""
+    profile = profile_rows(model.columns, files)
+    write_json(folder / STATISTICS, describe(profile))
+    write_json(folder / CONSTRAINTS, suggest(profile, model.columns, model.monitor))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a report: indented, keys as given, no NaN."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_baseline(
+    root: Path, model: Model, *, comparison_threshold: float | None = None
+) -> tuple[Profile, dict[str, FeatureConstraint]]:
+    """Return the baseline below ``statistics`` and ``constraints`` of an input folder.
+
+    Model Monitor names the columns of a headerless file ``_c0``, ``_c1``, ...; they are taken in order.
+
+    Raises
+    ------
+    UsageError
+        A file is missing, or isn't what its name says.
+    """
+    statistics = _read(root / "statistics", STATISTICS)
+    constraints = _read(root / "constraints", CONSTRAINTS)
+    try:
+        for described in (statistics, constraints):
+            _name_columns(described["features"], model.features)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"the baseline lists no features as Model Monitor does: {error}") from None
+    try:
+        profile = read_statistics(statistics)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{STATISTICS} of the baseline is not in Model Monitor's format: {error}") from None
+    try:
+        return profile, read_constraints(constraints, comparison_threshold=comparison_threshold)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{CONSTRAINTS} of the baseline is not in Model Monitor's format: {error}") from None
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads(sole_file(folder, name).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{name} of the baseline is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{name} of the baseline is not an object")
+    return content
+
+
+def _name_columns(features: list[dict[str, Any]], names: list[str]) -> None:
+    if len(features) == len(names) and all(
+        re.fullmatch(rf"_c{place}", feature["name"]) for place, feature in enumerate(features)
+    ):
+        for feature, name in zip(features, names, strict=True):
+            feature["name"] = name

@@ -1,0 +1,275 @@
+"""The six checks of a batch against a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..rows import Problem
+from .constraints import FeatureConstraint
+from .distance import categorical_distance, more_missing_than_chance, robust, simple_distance
+from .profile import ColumnProfile, Profile
+
+DRIFT = "baseline_drift_check"
+STRUCTURE = {
+    "header": "data_type_check",
+    "unreadable": "data_type_check",
+    "missing_column": "missing_column_check",
+    "extra_column": "extra_column_check",
+}
+WHOLE = {
+    "header": "Header row",
+    "unreadable": "Unreadable file",
+    "missing_column": "Missing columns",
+    "extra_column": "Extra columns",
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A finding, as constraint_violations.json holds it."""
+
+    feature_name: str
+    constraint_check_type: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How far a feature's distribution is from the baseline's.
+
+    Attributes
+    ----------
+    distance
+        By the feature's method; what the threshold is for.
+    simple
+        The plain largest difference.
+    before, after
+        Means of a numeric feature.
+    """
+
+    name: str
+    distance: float
+    simple: float
+    threshold: float
+    before: float | None = None
+    after: float | None = None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the distance is above the threshold."""
+        return self.distance > self.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the checks found: violations of all six types, and the distance of each feature compared."""
+
+    violations: tuple[Violation, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def check(
+    current: Profile,
+    baseline: Profile,
+    constraints: Mapping[str, FeatureConstraint],
+    *,
+    completeness_confidence: float = 0.999,
+) -> Findings:
+    """Check a batch.
+
+    Parameters
+    ----------
+    current, baseline
+        What the batch and the training data hold.
+    constraints
+        Feature name to what it must satisfy.
+    completeness_confidence
+        How sure to be that more is missing than in the baseline, a feature.
+    """
+    violations = _structure(current, constraints)
+    comparisons = []
+    known = {column.name: column for column in baseline.columns}
+    absent = {p.column for p in current.problems if p.kind == "missing_column" and p.column}
+    for column in current.columns:
+        constraint = constraints.get(column.name)
+        if constraint is None or column.name in absent:
+            continue
+        before = known.get(column.name)
+        first = _first_problems(current.problems, column.name)
+        if constraint.config.evaluate:
+            violations += _types(column, constraint, first)
+            violations += _completeness(column, before, constraint, first, completeness_confidence)
+            violations += _values(column, constraint, first)
+        if before is not None and constraint.config.compare:
+            comparison = _compare(column, before, constraint)
+            if comparison is not None:
+                comparisons.append(comparison)
+                violations += _drift(comparison, constraint)
+    comparisons.sort(key=lambda found: (-found.distance, -found.simple, found.name))
+    return Findings(violations=tuple(violations), comparisons=tuple(comparisons))
+
+
+def _first_problems(problems: tuple[Problem, ...], column: str) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for problem in problems:
+        if problem.column == column:
+            first.setdefault(problem.kind, str(problem))
+    return first
+
+
+def _structure(current: Profile, constraints: Mapping[str, FeatureConstraint]) -> list[Violation]:
+    """Return what is wrong with headers, widths, columns and whole files."""
+    counts: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], str] = {}
+    for problem in current.problems:
+        if problem.kind in STRUCTURE:
+            key = problem.kind, problem.column
+            counts[key] += 1
+            first.setdefault(key, str(problem))
+    found = [
+        Violation(
+            column or WHOLE[kind],
+            STRUCTURE[kind],
+            first[kind, column] + (f" (and {number - 1} more)" if number > 1 else ""),
+        )
+        for (kind, column), number in counts.items()
+    ]
+    names = [column.name for column in current.columns]
+    for kind, odd in (
+        ("missing_column", [name for name in constraints if name not in names]),
+        ("extra_column", [name for name in names if name not in constraints]),
+    ):
+        found += [
+            Violation(
+                name,
+                STRUCTURE[kind],
+                f"{len(names)} columns in the batch, {len(constraints)} in the baseline's constraints",
+            )
+            for name in odd
+        ]
+    if not current.rows and not found:
+        found.append(Violation("Missing rows", "completeness_check", "the batch holds no rows"))
+    return found
+
+
+def _types(column: ColumnProfile, constraint: FeatureConstraint, first: dict[str, str]) -> list[Violation]:
+    mistyped = column.mistyped
+    if constraint.inferred_type == "String":
+        mistyped = 0  # every cell is a text
+    elif constraint.inferred_type == "Integral" and column.points is not None:
+        whole = column.points.values == column.points.values.round()
+        mistyped += int(column.points.counts[~whole].sum())
+    elif constraint.inferred_type in ("Integral", "Fractional") and column.categories is not None:
+        mistyped = sum(n for text, n in column.categories.items() if not _is_number(text))
+    share = 1 - mistyped / column.present if column.present else 1.0
+    if share >= constraint.config.datatype_threshold:
+        return []
+    example = f"; first: {first['type']}" if "type" in first else ""
+    return [
+        Violation(
+            column.name,
+            "data_type_check",
+            f"{share:.1%} of the values are {constraint.inferred_type},"
+            f" at least {constraint.config.datatype_threshold:.1%} must be{example}",
+        )
+    ]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _completeness(
+    column: ColumnProfile,
+    before: ColumnProfile | None,
+    constraint: FeatureConstraint,
+    first: dict[str, str],
+    confidence: float,
+) -> list[Violation]:
+    """Compare the missing cells with the constraint.
+
+    Where the constraint is the share that the baseline showed, it is uncertain itself; where a person has
+    written another, it is a rule, and a required column's 1.0 allows none to be missing.
+    """
+    if column.missing and "missing" in first:
+        return [Violation(column.name, "completeness_check", first["missing"])]
+    measured = before is not None and math.isclose(before.completeness, constraint.completeness, rel_tol=1e-6)
+    seen = before.present + before.missing if before is not None and measured else math.inf
+    cells = column.present + column.missing
+    chance = more_missing_than_chance(column.missing, cells, 1 - constraint.completeness, seen)
+    if chance >= 1 - confidence:
+        return []
+    return [
+        Violation(
+            column.name,
+            "completeness_check",
+            f"{column.completeness:.1%} of the values are there, {constraint.completeness:.1%} in the baseline;"
+            f" so many missing has a chance of {chance:.2g} in {cells} rows",
+        )
+    ]
+
+
+def _values(column: ColumnProfile, constraint: FeatureConstraint, first: dict[str, str]) -> list[Violation]:
+    illegal = column.illegal
+    if constraint.domains and column.categories is not None:
+        unknown = [text for text in column.categories if text not in constraint.domains]
+        illegal = max(illegal, sum(column.categories[text] for text in unknown))
+    share = 1 - illegal / column.present if column.present else 1.0
+    if share >= constraint.config.domain_threshold:
+        return []
+    example = f"; first: {first['value']}" if "value" in first else ""
+    return [
+        Violation(
+            column.name,
+            "categorical_values_check",
+            f"{share:.1%} of the values are known,"
+            f" at least {constraint.config.domain_threshold:.1%} must be{example}",
+        )
+    ]
+
+
+def _compare(
+    column: ColumnProfile, before: ColumnProfile, constraint: FeatureConstraint
+) -> Comparison | None:
+    """Return the distance, or nothing where a side's distribution isn't known."""
+    config = constraint.config
+    if column.points is not None and before.points is not None:
+        simple = simple_distance(column.points, before.points)
+        sizes = column.points.total, before.points.total
+        threshold = config.threshold
+    else:
+        now, then = column.as_categories(), before.as_categories()
+        if now is None or then is None:
+            return None
+        simple = categorical_distance(now, then)
+        sizes = float(now.total()), float(then.total())
+        threshold = config.categorical_threshold
+    numeric = column.points is not None and before.points is not None and bool(sizes[0])
+    return Comparison(
+        name=column.name,
+        distance=robust(simple, *sizes) if config.robust else simple,
+        simple=simple,
+        threshold=threshold,
+        before=before.mean if numeric else None,
+        after=column.mean if numeric else None,
+    )
+
+
+def _drift(comparison: Comparison, constraint: FeatureConstraint) -> list[Violation]:
+    if not comparison.drifted:
+        return []
+    method = "Robust" if constraint.config.robust else "Simple"
+    return [
+        Violation(
+            comparison.name,
+            DRIFT,
+            f"{method} distance from the baseline: {comparison.distance:.4f}, above the threshold"
+            f" {comparison.threshold:g}; largest difference of the distributions: {comparison.simple:.4f}",
+        )
+    ]

@@ -1,0 +1,164 @@
+"""constraints.json: what a batch must satisfy; suggested from a baseline, and read back with its overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..model import Column, Monitor, value_text
+from .profile import Profile
+
+OVERRIDES = ("monitoringConfigOverrides", "monitoring_config_overrides")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The monitoring_config that holds for a feature.
+
+    Attributes
+    ----------
+    evaluate, emit_metrics, compare
+        Whether its constraints are checked, its metrics written, its distribution compared.
+    datatype_threshold, domain_threshold
+        Smallest shares of cells of the right type and with known values.
+    threshold, categorical_threshold, robust
+        Largest distance, and whether it is taken beyond the noise.
+    """
+
+    evaluate: bool = True
+    emit_metrics: bool = True
+    compare: bool = True
+    datatype_threshold: float = 1.0
+    domain_threshold: float = 1.0
+    threshold: float = 0.1
+    categorical_threshold: float = 0.1
+    robust: bool = True
+
+    def updated(self, given: dict[str, Any]) -> Config:
+        """Return the config with what a monitoring_config, or a feature's overrides, say otherwise.
+
+        Raises
+        ------
+        ValueError
+            A word or a method that this monitor doesn't know.
+        """
+        distribution = given.get("distribution_constraints") or {}
+        drift = distribution.get("categorical_drift_method", "LInfinity")
+        if drift != "LInfinity":
+            raise ValueError(f"categorical_drift_method must be LInfinity, got '{drift}'")
+        method = distribution.get("comparison_method", "Robust" if self.robust else "Simple")
+        if method not in ("Robust", "Simple"):
+            raise ValueError(f"comparison_method must be Robust or Simple, got '{method}'")
+        numeric = float(distribution.get("comparison_threshold", self.threshold))
+        return Config(
+            evaluate=_enabled(given, "evaluate_constraints", self.evaluate),
+            emit_metrics=_enabled(given, "emit_metrics", self.emit_metrics),
+            compare=_enabled(distribution, "perform_comparison", self.compare),
+            datatype_threshold=float(given.get("datatype_check_threshold", self.datatype_threshold)),
+            domain_threshold=float(given.get("domain_content_threshold", self.domain_threshold)),
+            threshold=numeric,
+            categorical_threshold=float(
+                distribution.get("categorical_comparison_threshold", self.categorical_threshold)
+            ),
+            robust=method == "Robust",
+        )
+
+
+def _enabled(given: dict[str, Any], key: str, default: bool) -> bool:
+    word = given.get(key, "Enabled" if default else "Disabled")
+    if word not in ("Enabled", "Disabled"):
+        raise ValueError(f"{key} must be Enabled or Disabled, got '{word}'")
+    return bool(word == "Enabled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConstraint:
+    """What a feature must satisfy.
+
+    Attributes
+    ----------
+    completeness
+        Share of the cells that hold a value in the baseline; or what a person has put there.
+    domains
+        Known values of a string feature; empty where there is no such list.
+    """
+
+    name: str
+    inferred_type: str
+    completeness: float
+    domains: frozenset[str]
+    config: Config
+
+
+def suggest(profile: Profile, columns: Sequence[Column], monitor: Monitor) -> dict[str, Any]:
+    """Return constraints.json for a baseline: what its columns showed, with the model's settings."""
+    described = {column.name: column for column in columns}
+    features = []
+    for column in profile.columns:
+        feature: dict[str, Any] = {
+            "name": column.name,
+            "inferred_type": column.inferred_type,
+            "completeness": column.completeness,
+        }
+        if column.categories is not None:
+            legal = [value_text(value) for value in described[column.name].values]
+            feature["string_constraints"] = {"domains": legal or sorted(column.categories)}
+        else:
+            feature["num_constraints"] = {"is_non_negative": column.minimum >= 0}
+        if described[column.name].required:
+            feature["completeness"] = 1.0
+        features.append(feature)
+    return {"version": 0.0, "features": features, "monitoring_config": _monitoring_config(monitor)}
+
+
+def _monitoring_config(monitor: Monitor) -> dict[str, Any]:
+    return {
+        "evaluate_constraints": "Enabled",
+        "emit_metrics": "Enabled",
+        "datatype_check_threshold": monitor.datatype_check_threshold,
+        "domain_content_threshold": monitor.domain_content_threshold,
+        "distribution_constraints": {
+            "perform_comparison": "Enabled",
+            "comparison_threshold": monitor.comparison_threshold,
+            "comparison_method": monitor.comparison_method,
+            "categorical_comparison_threshold": monitor.categorical_comparison_threshold,
+            "categorical_drift_method": "LInfinity",
+        },
+    }
+
+
+def read_constraints(
+    described: dict[str, Any], *, comparison_threshold: float | None = None
+) -> dict[str, FeatureConstraint]:
+    """Return the constraints of each feature.
+
+    Parameters
+    ----------
+    described
+        constraints.json, ours or Model Monitor's; both spellings of a feature's overrides are read.
+    comparison_threshold
+        Takes the place of the data set's two comparison thresholds, not of a feature's own override.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        It isn't such a file.
+    """
+    config = Config().updated(described.get("monitoring_config") or {})
+    if comparison_threshold is not None:
+        config = replace(config, threshold=comparison_threshold, categorical_threshold=comparison_threshold)
+    result = {}
+    for feature in described["features"]:
+        own = config
+        for spelling in OVERRIDES:
+            own = own.updated(feature.get(spelling) or {})
+        domains = (feature.get("string_constraints") or {}).get("domains") or ()
+        result[feature["name"]] = FeatureConstraint(
+            name=feature["name"],
+            inferred_type=feature["inferred_type"],
+            completeness=float(feature.get("completeness", 0.0)),
+            domains=frozenset(str(value) for value in domains),
+            config=own,
+        )
+    return result

@@ -1,0 +1,176 @@
+"""What a check leaves behind: the verdict, Model Monitor's three files, metrics and the exit message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from .baseline import CONSTRAINTS, STATISTICS, write_json
+from .checks import DRIFT, Comparison, Findings, Violation
+from .constraints import FeatureConstraint
+from .profile import Profile
+from .statistics import describe
+
+Action = Literal["deliver", "announce_and_deliver", "withhold_drift", "withhold_violation"]
+
+MESSAGE_LENGTH = 900  # a Lambda output of a pipeline holds 1,024 characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is to be done with a batch, and why."""
+
+    verdict: Literal["ok", "drift", "violation"]
+    action: Action
+    message: str
+    rows: int
+    comparisons: tuple[Comparison, ...]
+    violations: tuple[Violation, ...]
+
+    @property
+    def delivers(self) -> bool:
+        """Whether the batch is scored."""
+        return self.action in ("deliver", "announce_and_deliver")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return verdict.json."""
+        return {
+            "verdict": self.verdict,
+            "action": self.action,
+            "message": self.message,
+            "rows": self.rows,
+            "features": [
+                {
+                    "name": found.name,
+                    "distance": found.distance,
+                    "threshold": found.threshold,
+                    "drifted": found.drifted,
+                    "simple": found.simple,
+                }
+                for found in self.comparisons
+            ],
+            "violations": [asdict(violation) for violation in self.violations],
+        }
+
+
+def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
+    """Return the verdict: a violation outranks a drift, because a broken batch says nothing about the world.
+
+    Parameters
+    ----------
+    rows
+        Of the batch.
+    findings
+        Of the checks.
+    deliver_on_drift
+        Whether a batch that has drifted is scored all the same.
+    """
+    broken = tuple(v for v in findings.violations if v.constraint_check_type != DRIFT)
+    drifted = [found for found in findings.comparisons if found.drifted]
+    shared: dict[str, Any] = {"rows": rows, "comparisons": findings.comparisons, "violations": broken}
+    if broken:
+        named = [f"{v.constraint_check_type} {v.feature_name}: {v.description}" for v in broken]
+        head = f"{rows} rows with {_counted(len(broken), 'violation')}: "
+        return Verdict(
+            verdict="violation", action="withhold_violation", message=_shortened(head, named), **shared
+        )
+    if drifted:
+        head = f"{rows} rows differ from the baseline in {_counted(len(drifted), 'feature')}: "
+        return Verdict(
+            verdict="drift",
+            action="announce_and_deliver" if deliver_on_drift else "withhold_drift",
+            message=_shortened(head, [_told(found) for found in drifted]),
+            **shared,
+        )
+    message = f"{rows} rows fit the baseline."
+    return Verdict(verdict="ok", action="deliver", message=message, **shared)
+
+
+def _told(found: Comparison) -> str:
+    moved = ""
+    if found.before is not None and found.after is not None:
+        moved = f", mean {found.before:.2f} before and {found.after:.2f} now"
+    return f"{found.name} (distance {found.distance:.3f} above {found.threshold:g}{moved})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _shortened(head: str, items: list[str]) -> str:
+    """Return the items that fit into a message, and how many don't."""
+    told = [items[0][: MESSAGE_LENGTH // 2]]
+    for item in items[1:]:
+        if len(head) + sum(map(len, told)) + len(item) + 2 * len(told) > MESSAGE_LENGTH - 30:
+            break
+        told.append(item)
+    rest = f"; and {len(items) - len(told)} more" if len(told) < len(items) else ""
+    return head + "; ".join(told) + rest
+
+
+def write_report(
+    folder: Path, verdict: Verdict, findings: Findings, profile: Profile, constraints: dict[str, Any]
+) -> None:
+    """Write verdict.json, statistics.json, constraints.json and constraint_violations.json.
+
+    Parameters
+    ----------
+    constraints
+        Suggested from the batch, as Model Monitor does; not those it was checked against.
+    """
+    write_json(folder / "verdict.json", verdict.as_json())
+    write_json(folder / STATISTICS, describe(profile))
+    write_json(folder / CONSTRAINTS, constraints)
+    write_json(
+        folder / "constraint_violations.json", {"violations": [asdict(v) for v in findings.violations]}
+    )
+
+
+def exit_message(findings: Findings) -> str:
+    """Return the job's exit message in Model Monitor's words."""
+    if not findings.violations:
+        return "Completed: Job completed successfully with no violations."
+    count = len(findings.violations)
+    return f"CompletedWithViolations: Job completed successfully with {_counted(count, 'violation')}."
+
+
+def write_metrics(
+    folder: Path,
+    profile: Profile,
+    findings: Findings,
+    constraints: Mapping[str, FeatureConstraint],
+    *,
+    now: datetime | None = None,
+) -> None:
+    """Write one JSON line a metric, named as Model Monitor names them.
+
+    See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-byoc-cloudwatch.html
+    """
+    stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    drift = {found.name: found.distance for found in findings.comparisons}
+    lines = []
+    for column in profile.columns:
+        constraint = constraints.get(column.name)
+        if constraint is not None and not constraint.config.emit_metrics:
+            continue
+        head: dict[str, Any] = {"Timestamp": stamp, "Dimensions": []}
+        if column.points is not None and column.points.total:
+            statistics = {
+                "SampleCount": column.points.total,
+                "Sum": column.total,
+                "Minimum": column.minimum,
+                "Maximum": column.maximum,
+            }
+            name = f"feature_data_{column.name}"
+            lines.append({"MetricName": name, **head, "StatisticValues": statistics})
+        lines.append({"MetricName": f"feature_non_null_{column.name}", **head, "Value": column.completeness})
+        if column.name in drift:
+            name = f"feature_baseline_drift_{column.name}"
+            lines.append({"MetricName": name, **head, "Value": drift[column.name]})
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "data_quality.jsonl").write_text(text, encoding="utf-8")

@@ -1,0 +1,260 @@
+"""The rows of data files: the one way in which training and inference read, check and repair them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .model import Column, Model, Value
+from .program import DataError
+
+SHOWN = 40  # characters of a cell that a message repeats
+CACHED = 20_000  # cells of a column whose meaning is remembered
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a file that the model's description doesn't allow.
+
+    Attributes
+    ----------
+    kind
+        ``type``, ``value`` or ``missing`` (of one cell), ``header``, ``missing_column``, ``extra_column``
+        or ``unreadable`` (of a row or file).
+    file, line
+        Where; lines count from 1.
+    column
+        Name of the column, or nothing.
+    text
+        What is wrong there, with the value and the rule.
+    """
+
+    kind: str
+    file: str
+    line: int
+    column: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}, line {self.line}" if self.line else self.file
+        return f"{where}{', column ' + self.column if self.column else ''}: {self.text}"
+
+
+@dataclass
+class FileRows:
+    """The rows of one file, column by column.
+
+    Attributes
+    ----------
+    ids
+        What identifies each row: the id column's cell, else the row's number from 1.
+    raw
+        Column name to values as found; None for a missing value and for a cell of the wrong type.
+    """
+
+    name: str
+    sha256: str
+    ids: list[str] = field(default_factory=list)
+    raw: dict[str, list[Value | None]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read."""
+        return len(self.ids)
+
+
+def read_training_file(path: Path, name: str, model: Model) -> FileRows:
+    """Return the rows of a training file, with its label; a header is optional.
+
+    A header may hold the columns' names, in any order and any case, or pandas' default ``0,1,2,...``.
+
+    Raises
+    ------
+    DataError
+        At the first problem.
+    """
+    problems: list[Problem] = []
+    rows = _Reader(path, name, [*model.columns, model.target], model, header=None, problems=problems).read()
+    if not problems and not rows.rows:
+        problems.append(Problem("unreadable", name, 0, "", "the file holds no rows"))
+    if problems:
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise DataError(f"{problems[0]}{more}")
+    return rows
+
+
+def read_batch_file(path: Path, name: str, model: Model, problems: list[Problem]) -> FileRows:
+    """Return the rows of a batch, without label; problems are added to `problems`, not raised."""
+    return _Reader(
+        path, name, list(model.columns), model, header=model.batch_header, problems=problems
+    ).read()
+
+
+def repaired(column: Column, values: list[Value | None]) -> list[Value | None]:
+    """Return a column's values with its typing errors corrected."""
+    return [column.repair(value) for value in values] if column.repairs else values
+
+
+def feature_rows(rows: FileRows, model: Model) -> Iterator[tuple[Value | None, ...]]:
+    """Yield each row's repaired features, in the model's order: the row function of training and inference."""
+    yield from zip(*(repaired(column, rows.raw[column.name]) for column in model.columns), strict=True)
+
+
+class _Reader:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        columns: list[Column],
+        model: Model,
+        *,
+        header: bool | None,
+        problems: list[Problem],
+    ) -> None:
+        self.path, self.name, self.model = path, name, model
+        self.columns, self.header, self.problems = columns, header, problems
+        self.names = [column.name for column in columns]
+        if model.id_column is not None:
+            self.names.insert(0, model.id_column)
+        self.width = len(self.names)
+        self.layout = ",".join(self.names)
+        self.missing = frozenset(model.missing)
+        self.cached: dict[str, dict[str, tuple[Value | None, str, str]]] = {
+            column.name: {} for column in columns
+        }
+
+    def read(self) -> FileRows:
+        content = self.path.read_bytes()
+        rows = FileRows(self.name, hashlib.sha256(content).hexdigest())
+        rows.raw = {column.name: [] for column in self.columns}
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            byte = content[error.start]
+            self._problem(
+                "unreadable", 0, "", f"byte {error.start + 1} is 0x{byte:02x}: the file is not UTF-8"
+            )
+            return rows
+        if "\0" in text:
+            self._problem("unreadable", 0, "", "the file holds NUL bytes: it is not a CSV file")
+            return rows
+        if not text.strip():
+            self._problem("missing_column", 0, "", f"the file is empty; expected {', '.join(self.names)}")
+            return rows
+        self._read_lines(text, rows)
+        return rows
+
+    def _read_lines(self, text: str, rows: FileRows) -> None:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        order: list[int] | None = None
+        line = 0
+        try:
+            for cells in reader:
+                first_line, line = line + 1, reader.line_num
+                if not cells or (cells == [""] and len(self.names) > 1):
+                    continue
+                cells = [cell.strip() for cell in cells]
+                if order is None:
+                    order, is_header = self._order(cells, first_line)
+                    if is_header:
+                        continue
+                self._row(cells, order, first_line, rows)
+        except csv.Error as error:
+            self._problem("unreadable", line + 1, "", f"is not CSV: {error}")
+
+    def _order(self, cells: list[str], line: int) -> tuple[list[int], bool]:
+        """Return the place of each expected column in the file's rows, and whether `cells` are a header."""
+        straight = list(range(len(self.names)))
+        if cells == [str(number) for number in range(len(cells))] and len(cells) == len(self.names):
+            self._allow_header(cells, line)
+            return straight, True
+        given = [cell.casefold() for cell in cells]
+        wanted = [name.casefold() for name in self.names]
+        if not set(given) & set(wanted):
+            if self.header:
+                self._problem("header", line, "", f"expected the header {self.layout}")
+            return straight, False
+        self._allow_header(cells, line)
+        self.width, self.layout = len(cells), "as the header"
+        known = set(wanted)
+        for cell in cells:
+            if cell.casefold() not in known:
+                self._problem("extra_column", line, cell[:SHOWN], "is not a column of model.yaml")
+        for name in self.names:
+            if name.casefold() not in given:
+                self._problem("missing_column", line, name, "is not in the header")
+        for name in wanted:
+            if given.count(name) > 1:
+                self._problem("extra_column", line, cells[given.index(name)], "is in the header twice")
+        return [given.index(name) if name in given else -1 for name in wanted], True
+
+    def _allow_header(self, cells: list[str], line: int) -> None:
+        if self.header is False:
+            shown = ",".join(cells)[:SHOWN]
+            self._problem(
+                "header", line, "", f"'{shown}' is a header row; batches have none (model.yaml, batch.header)"
+            )
+
+    def _row(self, cells: list[str], order: list[int], line: int, rows: FileRows) -> None:
+        if len(cells) != self.width:
+            kind = "missing_column" if len(cells) < self.width else "extra_column"
+            self._problem(kind, line, "", f"has {len(cells)} cells; expected {self.width}: {self.layout}")
+            return
+        places = order
+        if self.model.id_column is None:
+            rows.ids.append(str(rows.rows + 1))
+        else:
+            rows.ids.append(self._id(cells[places[0]] if places[0] >= 0 else "", line))
+            places = places[1:]
+        for column, place in zip(self.columns, places, strict=True):
+            rows.raw[column.name].append(self._cell(column, cells[place], line) if place >= 0 else None)
+
+    def _id(self, cell: str, line: int) -> str:
+        name = str(self.model.id_column)
+        if cell in self.missing:
+            self._problem("missing", line, name, "every row needs an id")
+        elif any(letter in cell for letter in ',"\n\r'):
+            self._problem("type", line, name, f"'{cell[:SHOWN]}' holds a comma, quote or line break")
+        return cell
+
+    def _cell(self, column: Column, cell: str, line: int) -> Value | None:
+        cache = self.cached[column.name]
+        known = cache.get(cell)
+        if known is None:
+            known = self._meaning(column, cell)
+            if len(cache) < CACHED:
+                cache[cell] = known
+        value, kind, text = known
+        if kind:
+            self._problem(kind, line, column.name, text)
+        return value
+
+    def _meaning(self, column: Column, cell: str) -> tuple[Value | None, str, str]:
+        """Return a cell's value, and the kind and text of its problem."""
+        if cell in self.missing:
+            needed = column.required or column is self.model.target
+            return (
+                None,
+                "missing" if needed else "",
+                "is missing, and model.yaml requires it" if needed else "",
+            )
+        shown = f"'{cell[:SHOWN]}'"
+        try:
+            value = column.parse(cell)
+        except ValueError as error:
+            markers = " or ".join(repr(marker) for marker in sorted(self.missing))
+            hint = (
+                f"; a missing value is {markers}" if cell.casefold() in ("nan", "na", "null", "none") else ""
+            )
+            return None, "type", f"{shown} {error}{hint}"
+        fault = column.fault(value)
+        if fault:
+            return value, "value", f"{shown} {fault}"
+        return value, "", ""
+
+    def _problem(self, kind: str, line: int, column: str, text: str) -> None:
+        self.problems.append(Problem(kind, self.name, line, column, text))
