@@ -1,0 +1,324 @@
+"""The inference pipeline: take the newest approved version, check the batch, score it or say why not.
+
+    ResolveModel ── DataQualityCheck ─┬─ CheckDeliver ──────── CreateModel ── Transform ── RecordPredictions
+                                      ├─ CheckDriftDelivered ─ AnnounceDriftDelivered
+                                      ├─ CheckDrift ────────── AnnounceDrift ── DriftFail
+                                      └─ CheckViolation ────── AnnounceViolation ── ViolationFail
+
+The four conditions stand side by side, because SageMaker knows no condition within a condition.
+`make definitions` compiles it to JSON that is the same for every account. In a notebook, call `get_pipeline` with the
+names of an account, and ``upsert`` what it returns.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sagemaker.core.model_monitor.dataset_format import DatasetFormat
+from sagemaker.core.workflow.conditions import ConditionEquals, ConditionIn
+from sagemaker.core.workflow.execution_variables import ExecutionVariables
+from sagemaker.core.workflow.functions import Join
+from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.condition_step import ConditionStep
+from sagemaker.mlops.workflow.fail_step import FailStep
+
+from pipeline_code.definitions import VARIANTS
+from pipeline_code.jobs import Steps
+from pipeline_code.model_config import load_model
+from pipeline_code.sdk import (
+    MODEL_RESOLVER,
+    RUN_RECORDER,
+    Parameters,
+    joined,
+    notebook_defaults,
+    output_uri,
+    pipeline,
+    read,
+    run_folder,
+    session_for,
+)
+
+
+def get_pipeline(
+    *,
+    folder: str = "mammography",
+    variant: str = "default",
+    region: str | None = None,
+    role: str | None = None,
+    default_bucket: str | None = None,
+    model_artifacts_bucket: str | None = None,
+    model_name: str | None = None,
+    kms_key: str | None = None,
+    model_package_group_name: str | None = None,
+    pipeline_name: str | None = None,
+    base_job_prefix: str | None = None,
+    model_resolver_arn: str = MODEL_RESOLVER,
+    run_recorder_arn: str = RUN_RECORDER,
+) -> Any:
+    """Return the inference pipeline of a model.
+
+    Without arguments it names no account: everything that differs between accounts is a parameter without a default.
+    What is given becomes the default of its parameter; the steps stay the same.
+
+    Parameters
+    ----------
+    folder
+        Folder of the model under pipeline_code, or a path.
+    variant
+        One of `pipeline_code.definitions.VARIANTS`.
+    region
+        Region to call; names the container images.
+    role
+        ARN of the role of the pipeline and its jobs.
+    default_bucket
+        Bucket of the stage's data, without ``s3://``.
+    model_artifacts_bucket
+        Taken for the sake of those who call both pipelines alike: a version says itself where it lies.
+    model_name
+        First part of every object key. Default: that of model.yaml.
+    kms_key
+        ARN of a key for volumes and rows.
+    model_package_group_name
+        Name of the model package group, or its ARN where it belongs to another account.
+    pipeline_name
+        Default: ``<prefix>-inference-pipeline``.
+    base_job_prefix
+        Before every job's name. Default: the prefix of model.yaml.
+    model_resolver_arn, run_recorder_arn
+        ARNs of the stage's functions. Default: the markers that the stack replaces.
+
+    Returns
+    -------
+    sagemaker.mlops.workflow.pipeline.Pipeline
+        Not created yet: call ``upsert(role_arn=...)``.
+
+    Raises
+    ------
+    ValueError
+        If the region has no container image.
+    """
+    model = load_model(folder)
+    shape = VARIANTS[variant]
+    prefix = model.prefix if base_job_prefix is None else base_job_prefix
+    session = session_for(region)
+
+    # ---- parameters: first what the stack fills in, then what people may change
+    p = Parameters(
+        notebook_defaults(
+            kind="inference",
+            model_name=model.model_name if model_name is None else model_name,
+            region=region,
+            role=role,
+            default_bucket=default_bucket,
+            model_artifacts_bucket=model_artifacts_bucket,
+            kms_key=kms_key,
+            model_package_group_name=model_package_group_name,
+        )
+    )
+    role_arn = p.string("RoleArn")
+    code_uri = p.string("CodeUri")
+    image = p.string("ImageUri")
+    run_uri = p.string("RunUri")
+    data_key = p.string("DataKeyArn")
+    model_package_group = p.string("ModelPackageGroupArn")
+    transform_input = p.string("transform_input")
+    subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
+    security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
+    monitor_image = p.string("MonitorImageUri") if shape.model_monitor else None
+
+    processing_type = p.string("ProcessingInstanceType", model.instance_types.processing)
+    processing_count = p.integer("ProcessingInstanceCount", 1)
+    transform_type = p.string("TransformInstanceType", model.instance_types.transform)
+    predictions_on_drift = p.string("PredictionsOnDrift", "withhold", ["withhold", "deliver"])
+    rescore = p.string("Rescore", "false", ["true", "false"])
+
+    steps = Steps(
+        session=session,
+        step_prefix=model.step_prefix,
+        job_prefix=f"{prefix}-inference",
+        role=role_arn,
+        image=image,
+        code=code_uri,
+        volume_key=data_key,
+        subnets=subnets,
+        security_groups=security_groups,
+    )
+    machines = {"instance_type": processing_type, "instance_count": processing_count}
+
+    # ---- the newest approved version, and the batch to score
+    resolve = steps.function(
+        "ResolveModel",
+        model_resolver_arn,
+        inputs={
+            "action": "resolve_model",
+            "model_package_group_arn": model_package_group,
+            "transform_input": transform_input,
+            "started_at": ExecutionVariables.START_DATETIME,
+            "rescore": rescore,
+        },
+        outputs=[
+            "model_package_arn",
+            "model_version",
+            "statistics_uri",
+            "constraints_uri",
+            "batch_uri",
+            "batch_digest",
+        ],
+    )
+    resolved = resolve.properties.Outputs
+    prepared_uri = run_folder(run_uri, "prepared")
+    report_uri = run_folder(run_uri, "data-quality")
+
+    # ---- is the batch like the training data? `action` says what is to be done about the answer
+    if shape.model_monitor:
+        check = steps.model_monitor(
+            "DataQualityCheck",
+            image=monitor_image,
+            dataset=resolved["batch_uri"],
+            dataset_format=DatasetFormat.csv(header=model.batch_header),
+            output=report_uri,
+            output_key=data_key,
+            instance_type=processing_type,
+            model_package_group=model_package_group,
+            statistics=resolved["statistics_uri"],
+            constraints=resolved["constraints_uri"],
+        )
+        violations = steps.function(
+            "ReadViolations",
+            run_recorder_arn,
+            inputs={
+                "action": "read_violations",
+                "report_uri": report_uri,
+                "predictions_on_drift": predictions_on_drift,
+            },
+            outputs=["action", "message"],
+            depends_on=[check],
+        )
+        prepare = steps.program(
+            "Prepare",
+            "steps.prepare",
+            inputs={"batch": resolved["batch_uri"]},
+            outputs={"prepared": prepared_uri},
+            output_key=data_key,
+            **machines,
+        )
+        check_steps, prepare_steps = [check, violations], [prepare]
+        # How many rows there were stands in Model Monitor's statistics, which no later step can read.
+        action, counted = violations.properties.Outputs["action"], {}
+        prepared = output_uri(prepare, "prepared")
+    else:
+        drift_threshold = p.number("DriftThreshold", model.monitor.comparison_threshold)
+        verdict = PropertyFile(name="Verdict", output_name="report", path="verdict.json")
+        check = steps.program(
+            "DataQualityCheck",
+            "steps.check_batch",
+            inputs={
+                "batch": resolved["batch_uri"],
+                "statistics": resolved["statistics_uri"],
+                "constraints": resolved["constraints_uri"],
+            },
+            outputs={"report": report_uri, "prepared": prepared_uri},
+            arguments=[
+                *["--predictions-on-drift", predictions_on_drift],
+                *["--drift-threshold", drift_threshold.to_string()],
+            ],
+            output_key=data_key,
+            property_files=[verdict],
+            **machines,
+        )
+        check_steps, prepare_steps = [check], []
+        action, counted = (
+            read(check, verdict, "action"),
+            {"rows": read(check, verdict, "rows").to_string()},
+        )
+        prepared = output_uri(check, "prepared")
+
+    # ---- deliver: a score for every row
+    create_model = steps.model("CreateModel", package=resolved["model_package_arn"])
+    transform = steps.transform(
+        "Transform",
+        model=create_model,
+        rows=prepared,
+        instance_type=transform_type,
+        output=run_folder(run_uri, "predictions"),
+        output_key=data_key,
+    )
+    record = steps.function(
+        "RecordPredictions",
+        run_recorder_arn,
+        inputs={
+            "action": "record_predictions",
+            "batch_uri": resolved["batch_uri"],
+            "batch_digest": resolved["batch_digest"],
+            "model_version": resolved["model_version"],
+            "predictions_uri": transform.properties.TransformOutput.S3OutputPath,
+            **counted,
+            "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
+        },
+        outputs=["predictions_uri"],
+    )
+
+    # ---- or say what was found: people are alerted, and drift leads to retraining
+    announce = _announcer(steps, run_recorder_arn, resolved, joined(report_uri, "verdict.json"))
+    drift_delivered = announce("AnnounceDriftDelivered", "drift", "true")
+    drift = announce("AnnounceDrift", "drift", "false")
+    violation = announce("AnnounceViolation", "violation", "false")
+
+    decisions = [
+        ConditionStep(
+            name=steps.name("CheckDeliver"),
+            conditions=[ConditionIn(value=action, in_values=["deliver", "announce_and_deliver"])],
+            if_steps=[*prepare_steps, create_model, transform, record],
+        ),
+        ConditionStep(
+            name=steps.name("CheckDriftDelivered"),
+            conditions=[ConditionEquals(left=action, right="announce_and_deliver")],
+            if_steps=[drift_delivered],
+        ),
+        ConditionStep(
+            name=steps.name("CheckDrift"),
+            conditions=[ConditionEquals(left=action, right="withhold_drift")],
+            if_steps=[drift, _fail_step(steps, "DriftFail", "DataDriftDetected", drift)],
+        ),
+        ConditionStep(
+            name=steps.name("CheckViolation"),
+            conditions=[ConditionEquals(left=action, right="withhold_violation")],
+            if_steps=[violation, _fail_step(steps, "ViolationFail", "DataQualityViolated", violation)],
+        ),
+    ]
+
+    return pipeline(
+        name=f"{model.prefix}-inference-pipeline" if pipeline_name is None else pipeline_name,
+        parameters=p.all,
+        steps=[resolve, *check_steps, *decisions],
+        session=session,
+    )
+
+
+def _announcer(
+    steps: Steps, function: str, resolved: Any, verdict_uri: Any
+) -> Callable[[str, str, str], Any]:
+    def announce(step: str, finding: str, delivered: str) -> Any:
+        return steps.function(
+            step,
+            function,
+            inputs={
+                "action": "announce_finding",
+                "finding": finding,
+                "verdict_uri": verdict_uri,
+                "delivered": delivered,
+                "pipeline_name": ExecutionVariables.PIPELINE_NAME,
+                "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
+                "batch_uri": resolved["batch_uri"],
+                "model_version": resolved["model_version"],
+            },
+            outputs=["message"],
+        )
+
+    return announce
+
+
+def _fail_step(steps: Steps, step: str, reason: str, announced: Any) -> Any:
+    return FailStep(
+        name=steps.name(step),
+        error_message=Join(on=": ", values=[reason, announced.properties.Outputs["message"]]),
+    )
