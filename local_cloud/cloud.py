@@ -269,7 +269,7 @@ class LocalCloud:
         """
         return {
             "AWS_ACCESS_KEY_ID": account,
-            "AWS_SECRET_ACCESS_KEY": "test",  # noqa: S106  any will do: the key id says who it is
+            "AWS_SECRET_ACCESS_KEY": "test",  # any will do: the key id says who it is
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -308,7 +308,7 @@ class LocalCloud:
             # One try: what the cloud denies stays denied, and a test should not wait to learn it.
             botocore.config.Config(retries={"total_max_attempts": 2, "mode": "standard"}, read_timeout=900)
         )
-        session = _Session(
+        return _Session(
             endpoint=self.plain_endpoint if plain else self.endpoint,
             aws_access_key_id=found["AccessKeyId"],
             aws_secret_access_key=found["SecretAccessKey"],
@@ -316,7 +316,6 @@ class LocalCloud:
             region_name=region,
             botocore_session=core,
         )
-        return session
 
     def assume(
         self,

@@ -175,7 +175,7 @@ async def _serve(options: ServerOptions, sockets: list[socket.socket], announce:
         await ending.wait()
 
     try:
-        await serve(with_control(engine), config, shutdown_trigger=trigger)  # type: ignore[arg-type]
+        await serve(with_control(engine), config, shutdown_trigger=trigger)
     finally:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(engine.shutdown(), timeout=5)
@@ -213,7 +213,7 @@ def run(options: ServerOptions) -> int:
 
     try:
         asyncio.run(_serve(options, sockets, announce))
-    except Exception as error:  # noqa: BLE001  the parent shows this one line
+    except Exception as error:  # the parent shows this one line
         logger.exception("the server ended")
         sys.stdout.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
         sys.stdout.flush()

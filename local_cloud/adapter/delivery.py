@@ -156,7 +156,7 @@ class Deliverer:
         self, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any
     ) -> None:
         arn, rule_arn, role = target.get("Arn", ""), rule.get("Arn", ""), target.get("RoleArn")
-        service = (arn.split(":") + ["", "", ""])[2]
+        service = [*arn.split(":"), "", "", ""][2]
         payload = _payload(target, event, rule, view)
         if service == "lambda":
             if not service_may(EVENTS, "lambda:InvokeFunction", arn, rule_arn):
@@ -218,7 +218,7 @@ class Deliverer:
             self._sagemaker.start_pipeline(
                 account_of(arn), arn.split(":")[3], arn, values, token or str(uuid.uuid4())
             )
-        except Exception as error:  # noqa: BLE001  the service's own errors; whatever it is belongs on the dead letter
+        except Exception as error:  # whatever it is, it belongs on the dead letter
             raise DeliveryError(getattr(error, "code", "SDK_CLIENT_ERROR"), str(error)) from error
 
     def by_schedule(self, schedule: dict[str, Any]) -> str | None:
@@ -275,7 +275,7 @@ class Deliverer:
 
     def _to_schedule_target(self, target: dict[str, Any], role: str | None, source: str) -> None:
         arn, payload = target["Arn"], target.get("Input") or "{}"
-        service = (arn.split(":") + ["", "", ""])[2]
+        service = [*arn.split(":"), "", "", ""][2]
         if service == "sagemaker":
             _require_role(SCHEDULER, role, "sagemaker:StartPipelineExecution", arn, source)
             self._start_pipeline(arn, target)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 KNOWN_VERSION = "1.5.33"
@@ -21,7 +20,6 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "_lazy_handler",
         "_state_map",
         "_handle_special_data_plane_request",
-        "call_service_handler_sync",
         "pin_request_origin",
     ),
     "core.router": ("SERVICE_PATTERNS",),
@@ -96,7 +94,6 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "invoke_async_with_retry",
     ),
     "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES"),
-    "services.cloudformation.stacks": ("_runs_on_worker_thread",),
 }
 
 
@@ -104,8 +101,8 @@ class MissingHookError(RuntimeError):
     """ministack has changed where the adapter holds on to it; the message is one line."""
 
 
-def module(name: str) -> ModuleType:
-    """Import a module of ministack by its name below the package."""
+def module(name: str) -> Any:
+    """Import a module of ministack, by its name below the package; Any, because it has no types."""
     return importlib.import_module(f"ministack.{name}")
 
 

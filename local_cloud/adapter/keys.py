@@ -24,14 +24,14 @@ def find_key(reference: str) -> dict[str, Any] | None:
     """
     kms, responses = hooks.module("services.kms"), hooks.module("core.responses")
     if not reference.startswith("arn:"):
-        found: dict[str, Any] | None = kms._resolve_key(reference)
-        return found
+        local: dict[str, Any] | None = kms._resolve_key(reference)
+        return local
     parts = reference.split(":")
     if len(parts) < 6:
         return None
     with responses.request_scope(parts[4], parts[3]):
-        found = kms._resolve_key(reference)
-        return found
+        foreign: dict[str, Any] | None = kms._resolve_key(reference)
+    return foreign
 
 
 def aliases_of(key: dict[str, Any]) -> list[str]:

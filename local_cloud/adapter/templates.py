@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import contextvars
 import json
 from collections.abc import Callable
 from types import ModuleType
@@ -16,12 +19,16 @@ _GROUP = "AWS::SageMaker::ModelPackageGroup"
 
 
 def _call_sagemaker(service: ModuleType, operation: str, request: Properties) -> Properties:
-    """Call the SageMaker service as CloudFormation would: on the loop that serves requests, from a worker thread."""
+    """Call the SageMaker service as CloudFormation would."""
     headers = {"x-amz-target": f"SageMaker.{operation}", "content-type": "application/x-amz-json-1.1"}
     body = json.dumps(request).encode()
-    status, _, answer = hooks.module("app").call_service_handler_sync(
-        service.handle_request, "POST", "/", headers, body, {}
-    )
+
+    def call() -> Any:
+        return asyncio.run(service.handle_request("POST", "/", headers, body, {}))
+
+    # A loop of its own, on a thread of its own: the caller may be on the loop that serves requests.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
+        status, _, answer = pool.submit(contextvars.copy_context().run, call).result()
     parsed: Properties = json.loads(answer or b"{}")
     if status >= 400:
         raise ValueError(parsed.get("message") or parsed.get("Message") or f"{operation} failed")
@@ -31,10 +38,10 @@ def _call_sagemaker(service: ModuleType, operation: str, request: Properties) ->
 def _group_handlers(service: ModuleType) -> dict[str, Callable[..., Any]]:
     def describe(name: str) -> tuple[str, Properties]:
         group = _call_sagemaker(service, "DescribeModelPackageGroup", {"ModelPackageGroupName": name})
-        attributes = {
-            key: str(group[key]) for key in ("ModelPackageGroupArn", "CreationTime") if key in group
-        }
-        return str(group["ModelPackageGroupArn"]), {**attributes, "ModelPackageGroupStatus": "Completed"}
+        attributes: Properties = {"ModelPackageGroupStatus": "Completed"}
+        for key in ("ModelPackageGroupArn", "CreationTime"):
+            attributes[key] = str(group.get(key, ""))
+        return str(group["ModelPackageGroupArn"]), attributes
 
     def set_policy(name: str, policy: Any) -> None:
         text = policy if isinstance(policy, str) else json.dumps(policy)
@@ -228,9 +235,3 @@ def install(sagemaker: ModuleType) -> None:
     _also("AWS::S3::Bucket", _bucket)
     _also("AWS::SNS::Topic", _topic)
     _also("AWS::Scheduler::Schedule", _schedule)
-
-    def on_a_thread(original: Callable[[str], bool]) -> Callable[[str], bool]:
-        # A call on the SageMaker service may wait; the event loop must not.
-        return lambda resource_type: resource_type == _GROUP or original(resource_type)
-
-    hooks.wrap("services.cloudformation.stacks", "_runs_on_worker_thread", on_a_thread)
