@@ -170,15 +170,31 @@ def monitor_image_uri(region: str, root: Path | None = None) -> str:
     return _image("model-monitor", region, root)
 
 
+def image_regions(root: Path | None = None) -> list[str]:
+    """Return the regions, of all partitions, in which the XGBoost container is offered; sorted."""
+    return list(_images("xgboost", root))
+
+
+def monitor_image_regions(root: Path | None = None) -> list[str]:
+    """Return the regions in which Model Monitor's analyzer container is offered; sorted."""
+    return list(_images("model-monitor", root))
+
+
 def _image(name: str, region: str, root: Path | None) -> str:
-    table = json.loads((definitions_root(root) / IMAGES).read_text())
-    image = table[name]["images"].get(region)
-    if image is None:
-        known = ", ".join(table[name]["images"])
+    images = _images(name, root)
+    if region not in images:
         raise ValueError(
-            f"SageMaker's {name} container is not offered in region '{region}', only in: {known}"
+            f"SageMaker's {name} container is not offered in region '{region}', only in: {', '.join(images)}"
         )
-    return str(image)
+    return images[region]
+
+
+def _images(name: str, root: Path | None) -> dict[str, str]:
+    path = definitions_root(root) / IMAGES
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; run: make definitions")
+    table: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_text(encoding="utf-8"))
+    return table[name]["images"]
 
 
 def code_files(folder: str, root: Path | None = None) -> dict[str, bytes]:

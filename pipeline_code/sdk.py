@@ -7,6 +7,7 @@ Importing it needs the SageMaker SDK, so the authoring environment (`make setup-
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import boto3
@@ -67,6 +68,7 @@ def json_source(uri: Any) -> dict[str, Any]:
     return {"ContentType": "application/json", "S3Uri": uri}
 
 
+@lru_cache
 def session_for(region: str | None) -> Any:
     """Return a pipeline session.
 
