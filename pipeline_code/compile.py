@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_code import lock
-from pipeline_code.definitions import HERE, IMAGES, KINDS, VARIANTS
+from pipeline_code.definitions import HERE, IMAGES, KINDS
 from pipeline_code.model_config import ModelConfig, load_model
 from pipeline_code.validate import errors
+from pipeline_code.variants import VARIANTS
 
 XGBOOST_VERSION = "3.2-0"
 # No telemetry, and none of the defaults that a user may have set for the SDK.
@@ -88,7 +89,7 @@ def definition(kind: str, folder: Path, variant: str) -> bytes:
     folder
         Folder of the model.
     variant
-        One of `pipeline_code.definitions.VARIANTS`.
+        One of `pipeline_code.variants.VARIANTS`.
 
     Raises
     ------

@@ -7,11 +7,10 @@ authoring environment too.
 import hashlib
 import json
 import os
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+
+from pipeline_code.variants import VARIANTS
 
 HERE = Path(__file__).resolve().parent
 DEFINITIONS = HERE / "definitions"
@@ -19,38 +18,6 @@ STEPS = HERE / "steps"
 KINDS = ("train", "inference")
 IMAGES = "images.json"
 NO_CHAMPION = "no_champion/NO_CHAMPION"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One of the shapes that can't be a parameter.
-
-    Parameters
-    ----------
-    name
-        Folder of the variant.
-    vpc
-        Whether every job and model runs in two subnets with one security group.
-    model_monitor
-        Whether SageMaker Model Monitor checks the data, instead of our own program.
-    """
-
-    name: str
-    vpc: bool
-    model_monitor: bool
-
-
-VARIANTS: Mapping[str, Variant] = MappingProxyType(
-    {
-        variant.name: variant
-        for variant in (
-            Variant("default", vpc=False, model_monitor=False),
-            Variant("vpc", vpc=True, model_monitor=False),
-            Variant("model-monitor", vpc=False, model_monitor=True),
-            Variant("model-monitor-vpc", vpc=True, model_monitor=True),
-        )
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -121,6 +88,11 @@ def load(folder: str, variant: str = "default", root: Path | None = None) -> Def
     home = definitions_root(root) / folder
     paths = {kind: home / variant / f"{kind}.json" for kind in KINDS} | {"model": home / "model.json"}
     for path in paths.values():
+        if not path.is_file() and VARIANTS[variant].model_monitor and (home / "default").is_dir():
+            raise ValueError(
+                f"'{folder}' can't be checked by Model Monitor, which would take its id column for a feature;"
+                " set the monitor to our own"
+            )
         if not path.is_file():
             known = ", ".join(folders(root)) or "none"
             raise ValueError(
@@ -150,11 +122,6 @@ def image_uri(region: str, root: Path | None = None) -> str:
     https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost.html
     """
     return _image("xgboost", region, root)
-
-
-def image_regions(root: Path | None = None) -> list[str]:
-    """Return the regions that have the XGBoost container, sorted."""
-    return sorted(json.loads((definitions_root(root) / IMAGES).read_text())["xgboost"]["images"])
 
 
 def monitor_image_uri(region: str, root: Path | None = None) -> str:
@@ -243,8 +210,3 @@ def write_code(folder: str, target: Path, root: Path | None = None) -> Path:
 def sha256(content: bytes) -> str:
     """Return the digest of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
-
-
-def kebab(name: str) -> str:
-    """Return a step's name as part of a job name: ``CheckAUCScore`` -> ``check-auc-score``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()

@@ -15,7 +15,6 @@ from sagemaker.mlops.workflow.lambda_step import LambdaOutput, LambdaOutputTypeE
 from sagemaker.mlops.workflow.quality_check_step import DataQualityCheckConfig
 from sagemaker.mlops.workflow.steps import ProcessingStep, StepTypeEnum
 
-from pipeline_code.definitions import kebab
 from pipeline_code.sdk import (
     CODE,
     INPUTS,
@@ -25,6 +24,7 @@ from pipeline_code.sdk import (
     RequestStep,
     call_retries,
     job_retries,
+    kebab,
     processing_input,
     processing_output,
 )

@@ -17,7 +17,6 @@ LOCK = "lock.json"
 # The code that a definition is made by; model.yaml of its folder comes on top.
 SOURCES = (
     "compile.py",
-    "definitions.py",
     "hyperparameters.py",
     "inference_pipeline.py",
     "jobs.py",
@@ -27,6 +26,7 @@ SOURCES = (
     "sdk.py",
     "steps/model.py",
     "train_pipeline.py",
+    "variants.py",
 )
 FIX = "run: make definitions"
 

@@ -6,6 +6,7 @@ Importing it needs the SageMaker SDK, so the authoring environment (`make setup-
 (``AWS_DEFAULT_REGION``).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -302,3 +303,8 @@ def notebook_defaults(
     if model_artifacts_bucket is not None:
         known["ArtifactsUri"] = f"s3://{model_artifacts_bucket}/{model_name}/{stage}"
     return {name: value for name, value in known.items() if value is not None}
+
+
+def kebab(name: str) -> str:
+    """Return a step's name as part of a job name: ``CheckAUCScore`` -> ``check-auc-score``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()

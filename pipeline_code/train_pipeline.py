@@ -18,7 +18,6 @@ from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 
-from pipeline_code.definitions import VARIANTS
 from pipeline_code.jobs import Steps
 from pipeline_code.model_config import load_model
 from pipeline_code.sdk import (
@@ -34,6 +33,7 @@ from pipeline_code.sdk import (
     run_folder,
     session_for,
 )
+from pipeline_code.variants import VARIANTS
 
 KEPT_HERE = ["train", "holdout", "baseline", "summary"]
 INSTANCE_TYPES = ["ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.c5.xlarge", "ml.c5.2xlarge"]
@@ -66,7 +66,7 @@ def get_pipeline(
     folder
         Folder of the model under pipeline_code, or a path.
     variant
-        One of `pipeline_code.definitions.VARIANTS`.
+        One of `pipeline_code.variants.VARIANTS`.
     region
         Region to call; names the container images.
     role
