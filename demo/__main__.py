@@ -18,7 +18,8 @@ from local_cloud.cloud import LocalCloud
 from ops import data
 from ops.errors import CommandError
 from stacks import settings as app
-from stacks.settings import Model, Settings, SettingsError
+from stacks.installation import Model, Settings
+from stacks.section import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "demo"

@@ -7,7 +7,7 @@ from typing import Any
 from demo.world import APPROVER, Run, World
 from ops import data, registry
 from ops.registry import Version
-from stacks.settings import StageName
+from stacks.installation import StageName
 
 CLEAN, BROKEN, DRIFTED = (
     "mammo-batch-dataset.csv",

@@ -12,7 +12,7 @@ from typing import Any
 from demo.story import Story
 from local_cloud.cloud import LocalCloud
 from ops import registry, runs
-from stacks.settings import Model, PipelineKind, Settings, Stage, StageName
+from stacks.installation import Model, PipelineKind, Settings, Stage, StageName
 
 APPROVER = "alice"
 ALERT_SECONDS = 60.0

@@ -10,7 +10,8 @@ from ops import data, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
-from stacks.settings import Model, PipelineKind, Settings, SettingsError, Stage
+from stacks.installation import STAGES, Model, PipelineKind, Settings, Stage
+from stacks.section import SettingsError
 
 DATA = data.ROOT / "data"
 LOCAL_POLL_SECONDS = 0.3
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _stage(settings: Settings, options: argparse.Namespace) -> Stage:
-    if options.stage not in app.STAGES:
+    if options.stage not in STAGES:
         raise CommandError(f"STAGE must be dev or prod, got {options.stage!r}; for example STAGE=dev")
     return settings.stage("dev" if options.stage == "dev" else "prod")
 

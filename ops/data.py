@@ -12,7 +12,7 @@ import botocore.exceptions
 
 from ops.errors import CommandError
 from pipeline_code.definitions import definitions_root
-from stacks.settings import Model, Stage
+from stacks.installation import Model, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
 from constructs import Construct
 
-from stacks.settings import Delivery, Settings
+from stacks.installation import Delivery, Settings
 
 CLI_VERSION = "2.1148.1"  # the one of package.json; a test compares them
 PYTHON_VERSION = "3.12"

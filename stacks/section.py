@@ -79,7 +79,7 @@ class Section:
             raise self.fail(key, "must be true or false")
         return value
 
-    def number(self, key: str, default: float | None, *, low: float, high: float) -> float | None:
+    def number(self, key: str, default: float, *, low: float, high: float) -> float:
         """Return a number within both limits."""
         value = self.raw(key)
         if value is None:

@@ -10,20 +10,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, cast
 from zoneinfo import available_timezones
 
-from pipeline_code.definitions import definitions_root, folders, image_regions, image_uri
+from pipeline_code.definitions import definitions_root, folders, image_regions
+from stacks.installation import (
+    STAGES,
+    Delivery,
+    InstanceTypes,
+    Model,
+    Network,
+    People,
+    Schedule,
+    Settings,
+    Thresholds,
+)
 from stacks.section import Section, SettingsError, suggestion
 
 ROOT = Path(__file__).resolve().parent.parent
 
-StageName = Literal["dev", "prod"]
-PipelineKind = Literal["train", "inference"]
-STAGES: tuple[StageName, ...] = ("dev", "prod")
 MONITORS = ("own", "model-monitor")
 RETRAIN_ON = ("drift", "violation", "any_failure")
 PREDICTIONS_ON_DRIFT = ("withhold", "deliver")
@@ -35,175 +41,6 @@ SCHEDULE = (
     r"cron\([^()]+\)|rate\(\d+ (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)",
     "be an EventBridge Scheduler expression such as cron(0 23 * * ? *) or rate(1 day)",
 )
-
-
-@dataclass(frozen=True)
-class People:
-    """Who may act: ARNs of users, roles or accounts; nobody by default."""
-
-    approvers: tuple[str, ...]
-    data_scientists: tuple[str, ...]
-    operators: tuple[str, ...]
-    require_mfa: bool
-
-
-@dataclass(frozen=True)
-class Network:
-    """Where the jobs of a stage run: two subnets and one security group."""
-
-    subnets: tuple[str, str]
-    security_group: str
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When batches are scored."""
-
-    expression: str
-    time_zone: str
-    flexible_minutes: int
-    enabled: bool
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Gates of training and limits of drift; None leaves what model.yaml says."""
-
-    auc: float | None
-    champion_margin: float | None
-    drift: float | None
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model: the names that its folder gives it, and how this installation runs it."""
-
-    folder: str
-    prefix: str
-    model_name: str
-    model_package_group: str
-    schedule: Schedule
-    batch: str
-    thresholds: Thresholds
-    retrain_on: str
-    predictions_on_drift: str
-    instance_type: str | None
-    reminder_days: int
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """Where the delivery pipeline takes its source from, and which account it runs in; no section, no pipeline."""
-
-    account: str
-    repository: str
-    branch: str
-    connection_arn: str
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage as its stack sees it."""
-
-    name: StageName
-    account: str
-    region: str
-    network: Network | None
-    alert_topic_name: str
-    shares_account: bool
-
-    def pipeline_name(self, model: Model, kind: PipelineKind) -> str:
-        """Return a pipeline's name; it carries the stage where two stages share an account."""
-        middle = f"-{self.name}" if self.shares_account else ""
-        return f"{model.prefix}{middle}-{kind}-pipeline"
-
-    @property
-    def data_bucket_name(self) -> str:
-        """Return the name of the stage's data bucket."""
-        return f"sagemaker-mlops-{self.name}-{self.account}-{self.region}"
-
-    @property
-    def notification_topic_name(self) -> str:
-        """Return the name of the alert topic; it carries the stage where two stages share an account."""
-        return f"{self.alert_topic_name}-{self.name}" if self.shares_account else self.alert_topic_name
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings of an installation."""
-
-    accounts: Mapping[str, str]
-    region: str
-    people: People
-    email: str | None
-    networks: Mapping[str, Network]
-    monitor: str
-    alert_topic_name: str
-    models: tuple[Model, ...]
-    delivery: Delivery | None
-    throw_away: bool
-
-    @cached_property
-    def variant(self) -> str:
-        """Return which compiled variant of the definitions is used; all stages use the same."""
-        parts = (["model-monitor"] if self.monitor == "model-monitor" else []) + (
-            ["vpc"] if self.networks else []
-        )
-        return "-".join(parts) or "default"
-
-    @property
-    def partition(self) -> str:
-        """Return the partition that the region lies in."""
-        return partition_of(self.region)
-
-    @property
-    def image_uri(self) -> str:
-        """Return the XGBoost container of the region: account, registry and tag."""
-        return image_uri(self.region)
-
-    @property
-    def artifacts_bucket_name(self) -> str:
-        """Return the name of the bucket in the registry account."""
-        return f"sagemaker-mlops-artifacts-{self.accounts['registry']}-{self.region}"
-
-    @property
-    def approver_role_arn(self) -> str:
-        """Return the role that approves and rejects versions."""
-        account = self.accounts["registry"]
-        return f"arn:{self.partition}:iam::{account}:role/mlops/registry/approver/mlops-registry-approver"
-
-    def stage(self, name: StageName) -> Stage:
-        """Return one stage."""
-        return Stage(
-            name=name,
-            account=self.accounts[name],
-            region=self.region,
-            network=self.networks.get(name),
-            alert_topic_name=self.alert_topic_name,
-            shares_account=self.accounts["dev"] == self.accounts["prod"],
-        )
-
-    def model(self, folder: str) -> Model:
-        """Return a model by its folder, prefix or model name."""
-        for model in self.models:
-            if folder in (model.folder, model.prefix, model.model_name):
-                return model
-        known = [model.folder for model in self.models]
-        raise SettingsError(f"no model '{folder}'{suggestion(folder, known)}; known are {', '.join(known)}")
-
-
-def partition_of(region: str) -> str:
-    """Return the partition of a region by the prefix of its name."""
-    for prefix, partition in (
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eusc-", "aws-eusc"),
-    ):
-        if region.startswith(prefix):
-            return partition
-    return "aws"
 
 
 def load(values: object | None = None) -> Settings:
@@ -242,7 +79,7 @@ def _settings(top: Section) -> Settings:
     region = _region(top)
     networks = _networks(top)
     schedule = _schedule(top.section("schedule"), None)
-    thresholds = _thresholds(top.section("thresholds"), None)
+    thresholds = top.section("thresholds")
     retrain_on = top.choice("retrain_on", "drift", RETRAIN_ON)
     predictions_on_drift = top.choice("predictions_on_drift", "withhold", PREDICTIONS_ON_DRIFT)
     reminder_days = top.whole("reminder_days", 7, low=1, high=365)
@@ -251,29 +88,26 @@ def _settings(top: Section) -> Settings:
         folder = section.text(
             "folder", None, pattern=r"[a-z][a-z0-9_]*", rule="name a folder of pipeline_code/"
         )
-        names = _names(section, folder)
+        described = _described(section, folder)
         result = Model(
             folder=folder,
-            prefix=names["prefix"],
-            model_name=names["model_name"],
-            model_package_group=names["model_package_group"],
+            prefix=described["prefix"],
+            model_name=described["model_name"],
+            model_package_group=described["model_package_group"],
             schedule=_schedule(section.section("schedule"), schedule),
             batch=section.text(
                 "batch",
-                names["batch"],
-                pattern=r"[\w./{}-]+",
+                # Without batch files of its own a model scores all that lies below data/batch-dataset/.
+                described["batch_file"],
+                pattern=r"[\w./{}-]*",
                 rule="be a file or prefix below data/batch-dataset/, such as '{date}/'",
             ),
-            thresholds=_thresholds(section.section("thresholds"), thresholds),
+            thresholds=_thresholds(section.section("thresholds"), thresholds, described),
             retrain_on=section.choice("retrain_on", retrain_on, RETRAIN_ON),
             predictions_on_drift=section.choice(
                 "predictions_on_drift", predictions_on_drift, PREDICTIONS_ON_DRIFT
             ),
-            instance_type=section.optional_text(
-                "instance_type",
-                pattern=r"ml\.[a-z0-9]+\.[a-z0-9]+",
-                rule="be an instance type such as ml.m5.xlarge",
-            ),
+            instance_types=_instance_types(section.section("instance_types"), described),
             reminder_days=section.whole("reminder_days", reminder_days, low=1, high=365),
         )
         section.done()
@@ -281,9 +115,7 @@ def _settings(top: Section) -> Settings:
 
     models = top.sections("models", model)
     if models is None:
-        models = tuple(
-            model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in folders()
-        )
+        models = tuple(model(Section({"folder": folder}, f"mlops.models[{folder}]")) for folder in folders())
     _unique(models)
     settings = Settings(
         accounts=accounts,
@@ -380,15 +212,30 @@ def _schedule(section: Section, default: Schedule | None) -> Schedule:
     return Schedule(expression, zone, flexible, enabled)
 
 
-def _thresholds(section: Section, default: Thresholds | None) -> Thresholds:
-    base = default or Thresholds(None, None, None)
+def _thresholds(section: Section, shared: Section, described: dict[str, Any]) -> Thresholds:
+    def number(key: str, default: float, low: float, high: float) -> float:
+        return section.number(key, shared.number(key, default, low=low, high=high), low=low, high=high)
+
     thresholds = Thresholds(
-        auc=section.number("auc", base.auc, low=0.5, high=1.0),
-        champion_margin=section.number("champion_margin", base.champion_margin, low=0.0, high=0.5),
-        drift=section.number("drift", base.drift, low=0.0, high=1.0),
+        auc=number("auc", described["thresholds"]["auc"], 0.5, 1.0),
+        champion_margin=number("champion_margin", described["thresholds"]["champion_margin"], 0.0, 0.5),
+        drift=number("drift", described["monitor"]["comparison_threshold"], 0.0, 1.0),
     )
     section.done()
+    shared.done()
     return thresholds
+
+
+def _instance_types(section: Section, described: dict[str, Any]) -> InstanceTypes:
+    rule = "be an instance type such as ml.m5.xlarge"
+    types = {
+        kind: section.text(
+            kind, described["instance_types"][kind], pattern=r"ml\.[a-z0-9-]+\.[a-z0-9]+", rule=rule
+        )
+        for kind in ("processing", "training", "transform")
+    }
+    section.done()
+    return InstanceTypes(**types)
 
 
 def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Delivery | None:
@@ -410,7 +257,8 @@ def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Deliver
     return delivery
 
 
-def _names(section: Section, folder: str) -> dict[str, str]:
+def _described(section: Section, folder: str) -> dict[str, Any]:
+    """Return the compiled model.json of a model's folder."""
     path = definitions_root() / folder / "model.json"
     if not path.is_file():
         known = folders()
@@ -421,10 +269,7 @@ def _names(section: Section, folder: str) -> dict[str, str]:
         raise section.fail(
             "folder", f"must name a folder of pipeline_code/ with a model.yaml{suggestion(folder, known)}"
         )
-    described = json.loads(path.read_text())
-    # Without batch files of its own a model scores all that lies below data/batch-dataset/.
-    batches = described["data_files"]["batches"] or [""]
-    return {**described["names"], "batch": batches[0]}
+    return cast(dict[str, Any], json.loads(path.read_text()))
 
 
 def _unique(models: tuple[Model, ...]) -> None:
@@ -442,11 +287,3 @@ def _unique(models: tuple[Model, ...]) -> None:
                     else f"mlops.models names the folder '{model.folder}' twice; remove one"
                 )
             seen[value] = model.folder
-
-
-def with_models(settings: Settings, models: tuple[Model, ...]) -> Settings:
-    """Return the settings with other models."""
-    return replace(settings, models=models)
-
-
-__all__ = ["Model", "Network", "People", "Settings", "SettingsError", "Stage", "load", "read"]

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from stacks import settings as app
-from stacks.settings import SettingsError, load
+from stacks.installation import STAGES
+from stacks.section import SettingsError
+from stacks.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,9 +96,9 @@ def test_names_are_those_of_the_blog() -> None:
 def test_names_carry_the_stage_where_stages_share_an_account() -> None:
     settings = load({"accounts": {"dev": "111111111111", "prod": "111111111111"}})
     model = settings.models[0]
-    names = {settings.stage(stage).pipeline_name(model, "train") for stage in app.STAGES}
+    names = {settings.stage(stage).pipeline_name(model, "train") for stage in STAGES}
     assert names == {"mammo-severity-dev-train-pipeline", "mammo-severity-prod-train-pipeline"}
-    assert len({settings.stage(stage).notification_topic_name for stage in app.STAGES}) == 2
+    assert len({settings.stage(stage).notification_topic_name for stage in STAGES}) == 2
 
 
 def test_a_models_own_schedule_and_thresholds_win_over_the_shared_ones() -> None:
@@ -127,11 +128,7 @@ def test_a_region_brings_its_partition(region: str, partition: str) -> None:
         ({}, "default"),
         ({"monitor": "model-monitor"}, "model-monitor"),
         (
-            {
-                "network": {
-                    s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"} for s in app.STAGES
-                }
-            },
+            {"network": {s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"} for s in STAGES}},
             "vpc",
         ),
     ],

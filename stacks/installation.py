@@ -1,0 +1,193 @@
+"""An installation as the stacks and commands see it: accounts, stages, people, models and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from pipeline_code.definitions import image_uri
+from stacks.section import SettingsError, suggestion
+
+StageName = Literal["dev", "prod"]
+PipelineKind = Literal["train", "inference"]
+STAGES: tuple[StageName, ...] = ("dev", "prod")
+
+
+@dataclass(frozen=True)
+class People:
+    """Who may act: ARNs of users, roles or accounts; nobody by default."""
+
+    approvers: tuple[str, ...]
+    data_scientists: tuple[str, ...]
+    operators: tuple[str, ...]
+    require_mfa: bool
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where the jobs of a stage run: two subnets and one security group."""
+
+    subnets: tuple[str, str]
+    security_group: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When batches are scored."""
+
+    expression: str
+    time_zone: str
+    flexible_minutes: int
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Gates of training and the limit of drift; what the settings don't say is as in model.yaml."""
+
+    auc: float
+    champion_margin: float
+    drift: float
+
+
+@dataclass(frozen=True)
+class InstanceTypes:
+    """What the jobs run on; what the settings don't say is as in model.yaml."""
+
+    processing: str
+    training: str
+    transform: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: the names that its folder gives it, and how this installation runs it."""
+
+    folder: str
+    prefix: str
+    model_name: str
+    model_package_group: str
+    schedule: Schedule
+    batch: str
+    thresholds: Thresholds
+    retrain_on: str
+    predictions_on_drift: str
+    instance_types: InstanceTypes
+    reminder_days: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where the delivery pipeline takes its source from, and which account it runs in; no section, no pipeline."""
+
+    account: str
+    repository: str
+    branch: str
+    connection_arn: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage as its stack sees it."""
+
+    name: StageName
+    account: str
+    region: str
+    network: Network | None
+    alert_topic_name: str
+    shares_account: bool
+
+    def pipeline_name(self, model: Model, kind: PipelineKind) -> str:
+        """Return a pipeline's name; it carries the stage where two stages share an account."""
+        middle = f"-{self.name}" if self.shares_account else ""
+        return f"{model.prefix}{middle}-{kind}-pipeline"
+
+    @property
+    def data_bucket_name(self) -> str:
+        """Return the name of the stage's data bucket."""
+        return f"sagemaker-mlops-{self.name}-{self.account}-{self.region}"
+
+    @property
+    def notification_topic_name(self) -> str:
+        """Return the name of the alert topic; it carries the stage where two stages share an account."""
+        return f"{self.alert_topic_name}-{self.name}" if self.shares_account else self.alert_topic_name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of an installation."""
+
+    accounts: Mapping[str, str]
+    region: str
+    people: People
+    email: str | None
+    networks: Mapping[str, Network]
+    monitor: str
+    alert_topic_name: str
+    models: tuple[Model, ...]
+    delivery: Delivery | None
+    throw_away: bool
+
+    @cached_property
+    def variant(self) -> str:
+        """Return which compiled variant of the definitions is used; all stages use the same."""
+        parts = (["model-monitor"] if self.monitor == "model-monitor" else []) + (
+            ["vpc"] if self.networks else []
+        )
+        return "-".join(parts) or "default"
+
+    @property
+    def partition(self) -> str:
+        """Return the partition that the region lies in."""
+        return partition_of(self.region)
+
+    @property
+    def image_uri(self) -> str:
+        """Return the XGBoost container of the region: account, registry and tag."""
+        return image_uri(self.region)
+
+    @property
+    def artifacts_bucket_name(self) -> str:
+        """Return the name of the bucket in the registry account."""
+        return f"sagemaker-mlops-artifacts-{self.accounts['registry']}-{self.region}"
+
+    @property
+    def approver_role_arn(self) -> str:
+        """Return the role that approves and rejects versions."""
+        account = self.accounts["registry"]
+        return f"arn:{self.partition}:iam::{account}:role/mlops/registry/approver/mlops-registry-approver"
+
+    def stage(self, name: StageName) -> Stage:
+        """Return one stage."""
+        return Stage(
+            name=name,
+            account=self.accounts[name],
+            region=self.region,
+            network=self.networks.get(name),
+            alert_topic_name=self.alert_topic_name,
+            shares_account=self.accounts["dev"] == self.accounts["prod"],
+        )
+
+    def model(self, folder: str) -> Model:
+        """Return a model by its folder, prefix or model name."""
+        for model in self.models:
+            if folder in (model.folder, model.prefix, model.model_name):
+                return model
+        known = [model.folder for model in self.models]
+        raise SettingsError(f"no model '{folder}'{suggestion(folder, known)}; known are {', '.join(known)}")
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a region by the prefix of its name."""
+    for prefix, partition in (
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eusc-", "aws-eusc"),
+    ):
+        if region.startswith(prefix):
+            return partition
+    return "aws"
