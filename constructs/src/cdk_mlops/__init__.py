@@ -1,1 +1,53 @@
 """AWS CDK constructs for multi-account SageMaker MLOps."""
+
+from cdk_mlops._removal import ALLOW_DESTROY
+from cdk_mlops.alert_topic import AlertTopic
+from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
+from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
+from cdk_mlops.job_network import JobNetwork
+from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
+from cdk_mlops.model_names import ModelNames
+from cdk_mlops.model_registry import ModelRegistry
+from cdk_mlops.model_resolver import ModelResolver
+from cdk_mlops.people_roles import DataScientistRole, OperatorRole, PipelineUsers
+from cdk_mlops.pipeline import Pipeline
+from cdk_mlops.pipeline_alerts import PipelineAlerts
+from cdk_mlops.pipeline_definition import PipelineDefinition
+from cdk_mlops.retrain_on_drift_rule import FailedStep, RetrainOnDriftRule
+from cdk_mlops.roles import InferenceRole, TrainRole
+from cdk_mlops.run_recorder import RunRecorder
+from cdk_mlops.sagemaker_pipeline import SageMakerPipeline, SageMakerPipelineProvider
+from cdk_mlops.scheduled_inference_pipeline import ScheduledInferencePipeline
+from cdk_mlops.stage_data_bucket import DataBucket, StageDataBucket
+
+__all__ = [
+    "ALLOW_DESTROY",
+    "AlertTopic",
+    "BatchSchedule",
+    "CrossAccountModelRegistry",
+    "DataBucket",
+    "DataScientistRole",
+    "ExternalPrincipals",
+    "FailedStep",
+    "FlexibleWindow",
+    "InferenceRole",
+    "JobNetwork",
+    "KmsSharedKey",
+    "ModelNames",
+    "ModelRegistry",
+    "ModelResolver",
+    "OperatorRole",
+    "Pipeline",
+    "PipelineAlerts",
+    "PipelineDefinition",
+    "PipelineUsers",
+    "RegistryStage",
+    "RetrainOnDriftRule",
+    "RunRecorder",
+    "SageMakerPipeline",
+    "SageMakerPipelineProvider",
+    "ScheduledInferencePipeline",
+    "SharedKey",
+    "StageDataBucket",
+    "TrainRole",
+]

@@ -1,0 +1,102 @@
+"""Policy statements written by hand: CDK's own grants widen to ``Resource: "*"`` across accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+# A statement on "*" carries this in its Sid where the action knows no resource; the policy audit reads it.
+NO_RESOURCE = "KnowsNoResource"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One permission: it ends in a role's inline policy or, through a grant, in any principal's policy."""
+
+    sid: str
+    actions: Sequence[str]
+    resources: Sequence[str]
+    conditions: Mapping[str, Mapping[str, object]] | None = None
+    effect: iam.Effect = iam.Effect.ALLOW
+
+    def render(self) -> iam.PolicyStatement:
+        """Return CDK's form of it."""
+        return iam.PolicyStatement(
+            sid=self.sid,
+            effect=self.effect,
+            actions=list(self.actions),
+            resources=list(self.resources),
+            conditions=self.conditions,
+        )
+
+
+def document(statements: Sequence[Statement]) -> iam.PolicyDocument:
+    """Return a policy document with these statements."""
+    return iam.PolicyDocument(statements=[statement.render() for statement in statements])
+
+
+def grant(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:
+    """Add the statements to the grantee's policy.
+
+    Raises
+    ------
+    ValueError
+        If the grantee has no policy that can be changed here.
+    """
+    grants = []
+    for statement in statements:
+        granted = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=list(statement.actions),
+            resource_arns=list(statement.resources),
+            conditions=statement.conditions,
+        )
+        if not granted.success:
+            raise ValueError(
+                f"grantee must have a policy that can be changed here, got {grantee.grant_principal}; "
+                "import the role as mutable, or grant where the role is made"
+            )
+        grants.append(granted)
+    return reduce(lambda first, second: first.combine(second), grants)
+
+
+def arn(
+    scope: Construct, service: str, resource: str, *, account: str | None = None, region: str | None = None
+) -> str:
+    """Return an ARN in the stack's partition; account and region default to the stack's."""
+    stack = Stack.of(scope)
+    account = stack.account if account is None else account
+    region = stack.region if region is None else region
+    return f"arn:{stack.partition}:{service}:{region}:{account}:{resource}"
+
+
+def iam_arn(scope: Construct, resource: str, *, account: str | None = None) -> str:
+    """Return an IAM ARN, which has no region."""
+    return arn(scope, "iam", resource, account=account, region="")
+
+
+def deny(sid: str, actions: Sequence[str]) -> Statement:
+    """Return a statement that denies actions everywhere, whatever other policies allow."""
+    return Statement(sid, actions, ["*"], effect=iam.Effect.DENY)
+
+
+def list_bucket(sid: str, bucket_arn: str, prefixes: Sequence[str]) -> Statement:
+    """Return the permission to list keys under the given patterns only."""
+    return Statement(sid, ["s3:ListBucket"], [bucket_arn], {"StringLike": {"s3:prefix": list(prefixes)}})
+
+
+def read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
+    """Return the permission to read the objects of the given key patterns."""
+    return Statement(sid, ["s3:GetObject"], [f"{bucket_arn}/{key}" for key in keys])
+
+
+def write_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
+    """Return the permission to write, but not delete, the objects of the given key patterns."""
+    return Statement(
+        sid, ["s3:PutObject", "s3:AbortMultipartUpload"], [f"{bucket_arn}/{key}" for key in keys]
+    )

@@ -1,0 +1,87 @@
+"""A topic whose messages people read: encrypted with a key of its own, TLS only, with an e-mail subscription."""
+
+from __future__ import annotations
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from cdk_mlops._statements import Statement
+from cdk_mlops._validation import check_email, check_stage
+from cdk_mlops.kms_shared_key import KmsSharedKey
+
+
+class AlertTopic(Construct):
+    """An SNS topic for alerts and the key that encrypts it.
+
+    The key admits EventBridge and CloudWatch, which send no source condition, and so encrypts nothing but alerts; the
+    default key ``alias/aws/sns`` admits neither.
+
+    Parameters
+    ----------
+    stage
+        Names the key: ``alias/mlops-<stage>-alerts``.
+    topic_name
+        Default: ``mlops-<stage>-alerts``.
+    email
+        Address that is asked to confirm a subscription. Default: none; subscribe whatever you like to `topic`.
+    removal
+        Of the key. Default: it stays. Destroying needs the context flag ``cdk-mlops:allow-destroy`` too.
+
+    Raises
+    ------
+    ValueError
+        If the stage or the e-mail address can't be one.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: str,
+        topic_name: str | None = None,
+        email: str | None = None,
+        removal: RemovalPolicy | None = None,
+    ) -> None:
+        check_stage("stage", stage)
+        if email is not None:
+            check_email("email", email)
+        super().__init__(scope, construct_id)
+        self.key = KmsSharedKey(
+            self,
+            "Key",
+            alias_name=f"alias/mlops-{stage}-alerts",
+            description=f"Encrypts the alerts of stage {stage}, and nothing else",
+            removal=removal,
+        )
+        self.key.allow_service("events.amazonaws.com")
+        self.key.allow_service("cloudwatch.amazonaws.com")
+        self.topic = sns.Topic(
+            self,
+            "Resource",
+            topic_name=f"mlops-{stage}-alerts" if topic_name is None else topic_name,
+            master_key=self.key.key,
+            enforce_ssl=True,
+        )
+        # The first statement of a topic's policy replaces the default one, by which alarms could publish.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="OwnAlarmsPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        if email is not None:
+            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+
+    def publish_statements(self) -> list[Statement]:
+        """Return the permissions a role needs to publish, encryption included."""
+        return [
+            Statement("PublishAlerts", ["sns:Publish"], [self.topic.topic_arn]),
+            *self.key.statements("encrypt_decrypt", sid="AlertsKey"),
+        ]

@@ -1,0 +1,140 @@
+"""The central model registry as other accounts know it: by names, and what each of their roles may do there."""
+
+from __future__ import annotations
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cdk_mlops._statements import Statement, arn, deny, grant, list_bucket, read_objects, write_objects
+from cdk_mlops._validation import check_stage
+from cdk_mlops.kms_shared_key import SharedKey
+from cdk_mlops.model_names import ModelNames
+
+WAITING = "PendingManualApproval"
+
+
+class ModelRegistry(Construct):
+    """Model package groups, the artifacts bucket and its key, of this or another account.
+
+    Everything is named, nothing referenced, so that stacks of other accounts never depend on the registry's stack. Grants add
+    the identity side. Across accounts the registry's own policies must admit the grantee too: they do so by the role path
+    ``/mlops/<stage>/`` of the stages that the registry was made with.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        account: str,
+        region: str,
+        artifacts_bucket_name: str,
+        key: SharedKey,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.account = account
+        self.registry_region = region
+        self.artifacts_bucket_name = artifacts_bucket_name
+        self.artifacts_bucket_arn = f"arn:{Stack.of(self).partition}:s3:::{artifacts_bucket_name}"
+        self.key = key
+
+    def package_group_arn(self, model: ModelNames) -> str:
+        """Return the ARN of a model's package group."""
+        return self._arn(f"model-package-group/{model.package_group}")
+
+    def group_resources(self, model: ModelNames) -> list[str]:
+        """Return the group as a policy names it."""
+        return [self._arn(f"model-package-group/{name}") for name in _cases(model.package_group)]
+
+    def version_resources(self, model: ModelNames) -> list[str]:
+        """Return all versions of a model as a policy names them."""
+        return [self._arn(f"model-package/{name}/*") for name in _cases(model.package_group)]
+
+    def find_statements(self, model: ModelNames) -> list[Statement]:
+        """Return the permissions to list and describe a model's versions, without their artifacts."""
+        group, versions = self.group_resources(model), self.version_resources(model)
+        return [
+            # AWS's pages disagree on which of the two ARNs listing is checked against.
+            Statement("ListVersions", ["sagemaker:ListModelPackages"], [*group, *versions]),
+            Statement("DescribeVersions", ["sagemaker:DescribeModelPackage"], versions),
+        ]
+
+    def read_statements(self, model: ModelNames) -> list[Statement]:
+        """Return the permissions to find a model's versions, read their artifacts and make SageMaker models of them."""
+        return [
+            *self.find_statements(model),
+            Statement("DescribeGroup", ["sagemaker:DescribeModelPackageGroup"], self.group_resources(model)),
+            # Checked against the package as well as against the model that is made of it.
+            Statement("CreateModelOfVersion", ["sagemaker:CreateModel"], self.version_resources(model)),
+            *self._read_artifacts(model),
+        ]
+
+    def register_statements(self, model: ModelNames, stage: str) -> list[Statement]:
+        """Return the permissions to write a stage's artifacts and to register versions, but only as waiting for approval."""
+        check_stage("stage", stage)
+        own = f"{model.model_name}/{stage}/*"
+        return [
+            *self.find_statements(model),
+            Statement("DescribeGroup", ["sagemaker:DescribeModelPackageGroup"], self.group_resources(model)),
+            Statement(
+                "RegisterAsWaiting",
+                ["sagemaker:CreateModelPackage"],
+                self.version_resources(model),
+                {"StringEquals": {"sagemaker:ModelApprovalStatus": WAITING}},
+            ),
+            list_bucket("ArtifactsList", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
+            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
+            write_objects("ArtifactsWrite", self.artifacts_bucket_arn, [own]),
+            *self.key.statements("encrypt_decrypt", sid="ArtifactsKey"),
+        ]
+
+    def approve_statements(self, model: ModelNames) -> list[Statement]:
+        """Return the permissions to look at a model's versions with their artifacts, and to approve or reject them."""
+        return [
+            *self.find_statements(model),
+            Statement("DescribeGroup", ["sagemaker:DescribeModelPackageGroup"], self.group_resources(model)),
+            Statement("ApproveOrReject", ["sagemaker:UpdateModelPackage"], self.version_resources(model)),
+            *self._read_artifacts(model),
+        ]
+
+    @staticmethod
+    def never_approve() -> Statement:
+        """Return the explicit denial of changing any version's status."""
+        return deny("NeverApprove", ["sagemaker:UpdateModelPackage"])
+
+    @staticmethod
+    def never_register() -> Statement:
+        """Return the explicit denial of registering or changing any version."""
+        return deny("NeverRegister", ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"])
+
+    def grant_register(self, grantee: iam.IGrantable, model: ModelNames, *, stage: str) -> iam.Grant:
+        """Let the grantee register versions of the model, waiting for approval, with artifacts under the stage's prefix."""
+        return grant(grantee, self.register_statements(model, stage))
+
+    def grant_read_approved(self, grantee: iam.IGrantable, model: ModelNames) -> iam.Grant:
+        """Let the grantee use the model's versions.
+
+        IAM can't tell approved versions from others when reading: which one is used is for the reader (`ModelResolver`) to decide.
+        """
+        return grant(grantee, self.read_statements(model))
+
+    def grant_approve(self, grantee: iam.IGrantable, model: ModelNames) -> iam.Grant:
+        """Let the grantee look at the model's versions and change their approval status. People only."""
+        return grant(grantee, self.approve_statements(model))
+
+    def _read_artifacts(self, model: ModelNames) -> list[Statement]:
+        pattern = f"{model.model_name}/*"
+        return [
+            list_bucket("ArtifactsList", self.artifacts_bucket_arn, [pattern]),
+            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [pattern]),
+            *self.key.statements("decrypt", sid="ArtifactsKey"),
+        ]
+
+    def _arn(self, resource: str) -> str:
+        return arn(self, "sagemaker", resource, account=self.account, region=self.registry_region)
+
+
+def _cases(name: str) -> list[str]:
+    # SageMaker writes some ARNs in lower case whatever the name's case is; a group that exists already may have either.
+    return list(dict.fromkeys([name, name.lower()]))

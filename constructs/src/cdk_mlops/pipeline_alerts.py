@@ -1,0 +1,148 @@
+"""One readable message for each failed or stopped execution of a stage, and an alarm on every dead-letter queue."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
+from cdk_mlops._statements import Statement, arn, list_bucket, read_objects, write_objects
+from cdk_mlops._validation import check_account, check_stage
+from cdk_mlops.alert_topic import AlertTopic
+from cdk_mlops.pipeline import status_pattern
+from cdk_mlops.run_recorder import EVENT_SOURCE, FINDING
+from cdk_mlops.stage_data_bucket import DataBucket
+
+
+class PipelineAlerts(Construct):
+    """What happened, why, what was done by itself, what to do next: exactly one message a failed or stopped execution.
+
+    One a stage, whatever the number of models: the rules are shared, and the function tells a pipeline's stage and model by its tags.
+
+    Parameters
+    ----------
+    stage
+        Such as ``prod``.
+    data_bucket
+        Where runs leave verdicts and decisions, and the function its claims.
+    alerts
+        The topic. Make one a stage with `AlertTopic`.
+    registry_account
+        Named in the messages. Default: not named.
+
+    Attributes
+    ----------
+    function, dead_letter_queue
+        The notifier, and where events lie that it failed on.
+
+    Raises
+    ------
+    ValueError
+        If the stage or the account can't be one.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: str,
+        data_bucket: DataBucket,
+        alerts: AlertTopic,
+        registry_account: str | None = None,
+    ) -> None:
+        check_stage("stage", stage)
+        if registry_account is not None:
+            check_account("registry_account", registry_account)
+        super().__init__(scope, construct_id)
+        self.topic = alerts.topic
+        self._stage = stage
+        verdicts, state = "*/inference/*/data-quality/verdict.json", "*/state/*"
+        claims = "*/state/alerts/*"
+        self.handler = HandlerFunction(
+            self,
+            "Function",
+            handler="pipeline_notifier",
+            name="pipeline-notifier",
+            prefix="mlops",
+            stage=stage,
+            purpose="notifier",
+            description=f"Tells people of failed and stopped executions in {stage}",
+            statements=[
+                Statement("PipelineTags", ["sagemaker:ListTags"], [arn(self, "sagemaker", "pipeline/*")]),
+                Statement(
+                    "Executions",
+                    ["sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutionSteps"],
+                    [arn(self, "sagemaker", "pipeline/*/execution/*")],
+                ),
+                list_bucket("ListReports", data_bucket.bucket_arn, ["*/inference/*", state]),
+                read_objects(
+                    "ReadReports", data_bucket.bucket_arn, [verdicts, "*/state/retraining/*", claims]
+                ),
+                write_objects("Claim", data_bucket.bucket_arn, [claims]),
+                *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
+                *alerts.publish_statements(),
+            ],
+            environment={
+                "STAGE": stage,
+                "DATA_BUCKET": data_bucket.bucket_name,
+                "TOPIC_ARN": alerts.topic.topic_arn,
+                "METRIC_NAMESPACE": METRIC_NAMESPACE,
+                **({} if registry_account is None else {"REGISTRY_ACCOUNT": registry_account}),
+            },
+            timeout=Duration.seconds(120),
+            started_by_events=True,
+        )
+        self.function, self.role = self.handler.function, self.handler.role
+        self.dead_letter_queue = self.handler.dead_letter_queue
+        delivered = {"stage": [stage], "delivered": [True]}
+        self.rules = [
+            self._rule("EndedBadly", status_pattern(["Failed", "Stopped"])),
+            self._rule(
+                "Delivered",
+                events.EventPattern(source=[EVENT_SOURCE], detail_type=[FINDING], detail=delivered),
+            ),
+        ]
+        self.watch_function("NotifierErrors", self.function)
+        if self.dead_letter_queue is not None:
+            self.watch("NotifierDeadLetters", self.dead_letter_queue)
+
+    def watch(self, construct_id: str, queue: sqs.IQueue) -> cloudwatch.Alarm:
+        """Return an alarm that rings when a dead-letter queue holds anything."""
+        return self._alarm(
+            construct_id,
+            queue.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(5), statistic="Maximum"
+            ),
+            "An event or a scheduled start could not be delivered. It lies in the dead-letter queue: read it, mend the cause, send it again.",
+        )
+
+    def watch_function(self, construct_id: str, function: lambda_.IFunction) -> cloudwatch.Alarm:
+        """Return an alarm that rings when a function fails."""
+        return self._alarm(
+            construct_id,
+            function.metric_errors(period=Duration.minutes(5)),
+            "A function failed. Its log group says why; what it failed on three times lies in its dead-letter queue.",
+        )
+
+    def _alarm(self, construct_id: str, metric: cloudwatch.Metric, text: str) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_description=f"[{self._stage}] {text}",
+            metric=metric,
+            threshold=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(cloudwatch_actions.SnsAction(self.topic))
+        return alarm
+
+    def _rule(self, construct_id: str, pattern: events.EventPattern) -> events.Rule:
+        return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])

@@ -1,0 +1,106 @@
+"""The function that announces findings and records what was scored."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
+from cdk_mlops._statements import NO_RESOURCE, Statement, arn, list_bucket, read_objects, write_objects
+from cdk_mlops._validation import check_stage
+from cdk_mlops.model_names import ModelNames
+from cdk_mlops.stage_data_bucket import DataBucket
+
+EVENT_SOURCE = "cdk-mlops"
+FINDING = "Batch Finding"
+
+
+class RunRecorder(Construct):
+    """The Lambda steps that announce a finding, explain a rejection, and record predictions.
+
+    Parameters
+    ----------
+    model, stage
+        Make the names of function and role.
+    data_bucket
+        Where the reports lie.
+    writes_verdicts
+        Whether it writes the verdict of Model Monitor's violations too. Default: no.
+
+    Attributes
+    ----------
+    function, role
+        The `lambda.Function` and its `iam.Role`.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model: ModelNames,
+        stage: str,
+        data_bucket: DataBucket,
+        writes_verdicts: bool = False,
+    ) -> None:
+        check_stage("stage", stage)
+        super().__init__(scope, construct_id)
+        self._model, self._stage = model, stage
+        runs = f"{model.model_name}/inference/*"
+        written = [f"{model.model_name}/state/scored/*"]
+        if writes_verdicts:
+            written.append(f"{runs}/data-quality/verdict.json")
+        own_events = {"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": FINDING}}
+        own_metrics = {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}}
+        handler = HandlerFunction(
+            self,
+            "Function",
+            handler="run_recorder",
+            name="run-recorder",
+            prefix=model.prefix,
+            stage=stage,
+            purpose="recorder",
+            description=f"Announces findings about batches of {model.model_name} and records predictions",
+            statements=[
+                list_bucket("ListReports", data_bucket.bucket_arn, [runs]),
+                read_objects("ReadReports", data_bucket.bucket_arn, [f"{runs}/data-quality/*"]),
+                write_objects("Record", data_bucket.bucket_arn, written),
+                *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
+                Statement(
+                    "Announce", ["events:PutEvents"], [arn(self, "events", "event-bus/default")], own_events
+                ),
+                Statement(f"OwnMetrics{NO_RESOURCE}", ["cloudwatch:PutMetricData"], ["*"], own_metrics),
+            ],
+            environment={
+                "STAGE": stage,
+                "MODEL_NAME": model.model_name,
+                "DATA_BUCKET": data_bucket.bucket_name,
+                "METRIC_NAMESPACE": METRIC_NAMESPACE,
+            },
+            timeout=Duration.seconds(60),
+        )
+        self.function, self.role = handler.function, handler.role
+
+    def metric_scored(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return the number of scored batches; period default: 5 minutes."""
+        return model_metric("BatchScored", self._stage, self._model, period)
+
+    def metric_drift(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return the number of batches that had drifted; period default: 5 minutes."""
+        return model_metric("DriftDetected", self._stage, self._model, period)
+
+    def metric_violations(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return the number of batches that broke a constraint; period default: 5 minutes."""
+        return model_metric("ViolationDetected", self._stage, self._model, period)
+
+
+def model_metric(name: str, stage: str, model: ModelNames, period: Duration | None) -> cloudwatch.Metric:
+    """Return one of the metrics that the function writes: a sum by stage and model."""
+    return cloudwatch.Metric(
+        namespace=METRIC_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"Stage": stage, "Model": model.model_name},
+        statistic="Sum",
+        period=period,
+    )
