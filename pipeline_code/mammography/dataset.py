@@ -36,7 +36,7 @@ OUTLIERS = "mammo-batch-dataset-outliers.csv"
 BROKEN = "mammo-batch-dataset-broken.csv"
 
 SEED = 200
-OLDER_BY = 10  # years
+OLDER_BY = 15  # years
 OLDEST = 96  # in the original data
 SPICULATED = 5
 TURNED_SPICULATED = 0.5

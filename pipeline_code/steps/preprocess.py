@@ -50,7 +50,7 @@ def preprocess(model: Model, data: Path, output: Path) -> str:
     summary = summarize(model, files, counts)
     (folder_of(output, "summary") / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     repairs = "; ".join(
-        f"{r['column']} {r['from']} read as {r['to']} in {r['rows']} rows" for r in summary["repairs"]
+        f"{r['column']} {r['from']} read as {r['to']} ({r['rows']}x)" for r in summary["repairs"]
     )
     return (
         f"Completed: {summary['rows']} rows, {summary['train_rows']} to train on and"
