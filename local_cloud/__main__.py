@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from local_cloud import keeper
-from local_cloud.cloud import DEFAULT_ACCOUNTS, DEFAULT_REGION, LocalCloudError
-from local_cloud.server import SAGEMAKER_SERVICE, ServerOptions, run
+from local_cloud.cloud import DEFAULT_ACCOUNTS, DEFAULT_REGION
+from local_cloud.process import SAGEMAKER_SERVICE, LocalCloudError
+from local_cloud.server import ServerOptions, run
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=0)
     serve.add_argument("--plain-port", type=int, default=0)
     serve.add_argument("--default-account", default=DEFAULT_ACCOUNTS[0])
+    serve.add_argument("--temporary", action="store_true", help="remove the work folder at the end")
     serve.add_argument("--detached", action="store_true", help="don't end when standard input closes")
     serve.add_argument("--sagemaker-module", default=SAGEMAKER_SERVICE)
     return parser
@@ -42,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
                 port=given.port,
                 plain_port=given.plain_port,
                 default_account=given.default_account,
+                temporary=given.temporary,
                 watch_stdin=not given.detached,
                 sagemaker_module=given.sagemaker_module,
             )

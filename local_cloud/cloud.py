@@ -6,16 +6,12 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -24,17 +20,20 @@ import boto3
 import botocore.config
 import botocore.session
 
-from local_cloud.server import CONTROL_PREFIX, LOOPBACK, SAGEMAKER_SERVICE
+from local_cloud.process import (
+    DEFAULT_ACCOUNT,
+    SAGEMAKER_SERVICE,
+    Connection,
+    LocalCloudError,
+    end,
+    spawn,
+)
+from local_cloud.server import CONTROL_PREFIX, LOOPBACK
 
-DEFAULT_ACCOUNTS = ("111111111111", "222222222222", "333333333333")
+__all__ = ["DEFAULT_ACCOUNTS", "DEFAULT_REGION", "Connection", "LocalCloud", "LocalCloudError", "Message"]
+
+DEFAULT_ACCOUNTS = (DEFAULT_ACCOUNT, "222222222222", "333333333333")
 DEFAULT_REGION = "us-east-1"
-_START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
-_PACKAGE_PARENT = Path(__file__).resolve().parent.parent
-
-
-class LocalCloudError(RuntimeError):
-    """The embedded cloud can't do what was asked; the message is one line."""
 
 
 class Message(NamedTuple):
@@ -42,118 +41,6 @@ class Message(NamedTuple):
 
     subject: str
     body: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """How to reach a running embedded cloud.
-
-    Attributes
-    ----------
-    port, plain_port
-        Loopback ports: the one that counts as TLS and the one that doesn't.
-    pid
-        The server's process id, which is also its process group's.
-    """
-
-    port: int
-    plain_port: int
-    pid: int
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without anything that points at AWS."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-
-
-def spawn(
-    *,
-    work_dir: Path,
-    port: int = 0,
-    plain_port: int = 0,
-    default_account: str = DEFAULT_ACCOUNTS[0],
-    detached: bool = False,
-    sagemaker_module: str = SAGEMAKER_SERVICE,
-) -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start a server process and wait until it serves.
-
-    Parameters
-    ----------
-    work_dir
-        Where it may write.
-    port, plain_port
-        Wanted ports; 0 for any. A taken one is stepped around.
-    default_account
-        Account of requests without credentials.
-    detached
-        Let it outlive this process. Default: it ends with it.
-    sagemaker_module
-        Name of the module with the SageMaker service.
-
-    Raises
-    ------
-    LocalCloudError
-        It did not start; says why.
-    """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "local_cloud", "serve", "--work-dir", str(work_dir.resolve())]
-    command += ["--port", str(port), "--plain-port", str(plain_port), "--default-account", default_account]
-    command += ["--sagemaker-module", sagemaker_module, *(["--detached"] if detached else [])]
-    with (work_dir / "stderr.log").open("ab") as errors:
-        process = subprocess.Popen(
-            command,
-            cwd=_PACKAGE_PARENT,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            # A group of its own: Ctrl-C in the terminal reaches the caller only, who ends it in order.
-            start_new_session=True,
-        )
-    try:
-        return process, _await_ready(process, work_dir)
-    except BaseException:
-        end(process)
-        raise
-
-
-def _await_ready(process: subprocess.Popen[bytes], work_dir: Path) -> Connection:
-    import selectors
-
-    assert process.stdout is not None  # noqa: S101  it is a pipe
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        line = process.stdout.readline() if selector.select(_START_SECONDS) else b""
-    ready: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
-    if "port" not in ready:
-        reason = (
-            ready.get("error")
-            or _last_line(work_dir / "stderr.log")
-            or f"no answer in {_START_SECONDS:.0f} s"
-        )
-        raise LocalCloudError(f"the embedded cloud did not start: {reason}")
-    return Connection(port=ready["port"], plain_port=ready["plain_port"], pid=ready["pid"])
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1] if lines else ""
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server and all that it started: SIGTERM, then SIGKILL."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-    # The group outlives its leader while a function or a step is still running.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 class LocalCloud:
@@ -220,6 +107,7 @@ class LocalCloud:
                 port=port,
                 plain_port=plain_port,
                 default_account=accounts[0] if accounts else DEFAULT_ACCOUNTS[0],
+                temporary=temporary is not None,
                 sagemaker_module=sagemaker_module,
             )
         except BaseException:
@@ -432,18 +320,3 @@ class _Session(boto3.Session):  # type: ignore[misc]
     def resource(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("endpoint_url", self._endpoint)
         return super().resource(service_name, *args, **kwargs)
-
-
-def wait_until_gone(pid: int, seconds: float = _STOP_SECONDS) -> bool:
-    """Wait until a process group has no member; whether that came to pass."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            # macOS says so of a group whose members are all dying.
-            pass
-        time.sleep(0.05)
-    return False

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from local_cloud.cloud import Connection, LocalCloud, LocalCloudError, spawn, wait_until_gone
+from local_cloud.cloud import LocalCloud
+from local_cloud.process import Connection, LocalCloudError, spawn, wait_until_gone
 
 DEFAULT_PORT = 4566
 BUILD = Path(__file__).resolve().parent.parent / "build"

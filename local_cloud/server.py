@@ -8,6 +8,7 @@ import importlib
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -19,12 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from local_cloud.process import DEFAULT_ACCOUNT, SAGEMAKER_SERVICE
+
 if TYPE_CHECKING:
     from local_cloud.adapter import Engine
 
 LOOPBACK = "127.0.0.1"
 CONTROL_PREFIX = "/_local_cloud/"
-SAGEMAKER_SERVICE = "local_cloud.sagemaker.service"
 _GRACE_SECONDS = 1.0
 
 logger = logging.getLogger("local_cloud.server")
@@ -42,6 +44,8 @@ class ServerOptions:
         Wanted ports, the one that counts as TLS and the one that doesn't; 0 for any. A taken one is stepped around.
     default_account
         Account of requests without credentials.
+    temporary
+        Remove the work folder at the end.
     watch_stdin
         End when standard input closes, so that the server dies with its parent.
     sagemaker_module
@@ -51,7 +55,8 @@ class ServerOptions:
     work_dir: Path
     port: int = 0
     plain_port: int = 0
-    default_account: str = "111111111111"
+    default_account: str = DEFAULT_ACCOUNT
+    temporary: bool = False
     watch_stdin: bool = True
     sagemaker_module: str = SAGEMAKER_SERVICE
 
@@ -220,4 +225,7 @@ def run(options: ServerOptions) -> int:
         return 1
     finally:
         _end_group()
+        if options.temporary:
+            # Here and not only in the program that started us: that may have been killed.
+            shutil.rmtree(options.work_dir, ignore_errors=True)
     return 0

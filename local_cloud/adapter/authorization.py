@@ -161,12 +161,8 @@ def _enforcing(sagemaker: ModuleType) -> Callable[[Callable[..., Any]], Callable
             request = current_request()
             if service == "sagemaker":
                 operation, body = action.partition(":")[2], request.json()
-                shared = sagemaker.condition_context_for(operation, body)
-                wanted = [
-                    Check(name, arn, {**shared, **own})
-                    for name, arn, own in sagemaker.actions_for(operation, body)
-                ]
-                return check_all(access_key, region, wanted or [Check(action, resource_arn, shared)])
+                wanted = [Check(*needed) for needed in sagemaker.actions_for(operation, body)]
+                return check_all(access_key, region, wanted)
             if service == "kms":
                 key = keys.requested_key(request.json())
                 if key is not None:

@@ -213,7 +213,7 @@ class Deliverer:
 
     def _start_pipeline(self, arn: str, target: dict[str, Any], token: str = "") -> None:
         parameters = (target.get("SageMakerPipelineParameters") or {}).get("PipelineParameterList") or []
-        values = {item["Name"]: str(item["Value"]) for item in parameters}
+        values = [{"Name": item["Name"], "Value": str(item["Value"])} for item in parameters]
         try:
             self._sagemaker.start_pipeline(
                 account_of(arn), arn.split(":")[3], arn, values, token or str(uuid.uuid4())

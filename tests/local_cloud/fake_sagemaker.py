@@ -54,7 +54,7 @@ def condition_context_for(_operation: str, body: dict[str, Any]) -> dict[str, An
 
 def actions_for(operation: str, body: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     checks: list[tuple[str, str, dict[str, Any]]] = [
-        (f"sagemaker:{operation}", resource_arn_for(operation, body), {})
+        (f"sagemaker:{operation}", resource_arn_for(operation, body), condition_context_for(operation, body))
     ]
     if operation == "CreatePipeline":
         checks.append(("iam:PassRole", body["RoleArn"], {"iam:PassedToService": "sagemaker.amazonaws.com"}))

@@ -151,7 +151,7 @@ def test_a_rule_starts_a_pipeline_under_a_role(
         [
             {
                 "arn": f"arn:aws:sagemaker:us-east-1:{DEV}:pipeline/{name}",
-                "parameters": {"transform_input": "s3://x"},
+                "parameters": [{"Name": "transform_input", "Value": "s3://x"}],
                 "account": DEV,
             }
         ]

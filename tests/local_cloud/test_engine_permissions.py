@@ -196,7 +196,8 @@ def test_a_function_runs_under_its_role(engine: LocalCloud) -> None:
     bucket = unique("bucket")
     engine.session(DEV).client("s3").create_bucket(Bucket=bucket)
     engine.session(DEV).client("s3").put_object(Bucket=bucket, Key="a", Body=b"1")
-    code = f"import boto3\ndef handler(e, c):\n    boto3.client('s3').get_object(Bucket='{bucket}', Key='a')\n    return 'read'"
+    read = f"boto3.client('s3').get_object(Bucket='{bucket}', Key='a')"
+    code = f"import boto3\ndef handler(event, context):\n    {read}\n    return 'read'"
     service = {"Service": "lambda.amazonaws.com"}
     for statements, outcome in (([allow("s3:GetObject")], '"read"'), ([], "AccessDenied")):
         role = make_role(engine, DEV, *statements, principal=service)
@@ -250,7 +251,7 @@ def test_a_tls_only_bucket_refuses_plain_http(engine: LocalCloud) -> None:
     s3 = engine.session(DEV).client("s3")
     s3.create_bucket(Bucket=bucket)
     where = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": where}
+    statement: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": where}
     statement["Condition"] = {"Bool": {"aws:SecureTransport": "false"}}
     s3.put_bucket_policy(Bucket=bucket, Policy=document(statement))
     s3.put_object(Bucket=bucket, Key="a", Body=b"1")
@@ -261,7 +262,7 @@ def test_a_client_cannot_claim_tls_by_a_header(engine: LocalCloud) -> None:
     bucket = unique("bucket")
     s3 = engine.session(DEV).client("s3")
     s3.create_bucket(Bucket=bucket)
-    statement = {
+    statement: dict[str, Any] = {
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:ListBucket",
