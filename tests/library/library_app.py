@@ -23,11 +23,14 @@ REGION = "eu-west-1"
 REGISTRY, DEV, PROD = "111111111111", "222222222222", "333333333333"
 STAGES = (mlops.RegistryStage("dev", DEV), mlops.RegistryStage("prod", PROD))
 MAMMO = mlops.ModelNames(
-    prefix="mammo-severity", model_name="mammography-severity-model", package_group="mammo-severity-model-package"
+    prefix="mammo-severity",
+    model_name="mammography-severity-model",
+    package_group="mammo-severity-model-package",
 )
 IMAGES = f"arn:aws:ecr:{REGION}:141502667606:repository/sagemaker-xgboost"
 NETWORK = mlops.JobNetwork(
-    subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"), security_groups=("sg-0123456789abcdef0",)
+    subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+    security_groups=("sg-0123456789abcdef0",),
 )
 DEFINITION = {
     "Version": "2020-12-01",
@@ -35,7 +38,12 @@ DEFINITION = {
         {"Name": "CodeUri", "Type": "String"},
         {"Name": "RunUri", "Type": "String"},
         {"Name": "Threshold", "Type": "Float", "DefaultValue": 0.85},
-        {"Name": "OnDrift", "Type": "String", "DefaultValue": "withhold", "EnumValues": ["withhold", "deliver"]},
+        {
+            "Name": "OnDrift",
+            "Type": "String",
+            "DefaultValue": "withhold",
+            "EnumValues": ["withhold", "deliver"],
+        },
     ],
     "Steps": [{"Name": "ResolveModel", "Type": "Lambda", "FunctionArn": "@function:ModelResolver@"}],
 }
@@ -64,7 +72,9 @@ def code_folder() -> Path:
     return folder
 
 
-def new_stack(name: str = "Stack", account: str = DEV, context: Mapping[str, object] | None = None) -> cdk.Stack:
+def new_stack(
+    name: str = "Stack", account: str = DEV, context: Mapping[str, object] | None = None
+) -> cdk.Stack:
     """Return an empty stack in an app of its own."""
     app = cdk.App(context=None if context is None else dict(context), analytics_reporting=False)
     return cdk.Stack(app, name, env=cdk.Environment(account=account, region=REGION))
@@ -89,22 +99,32 @@ class Stage:
 def add_stage(stack: cdk.Stack, stage: str) -> Stage:
     """Fill a stack with what all models of a stage share."""
     data = mlops.StageDataBucket(stack, "Data", stage=stage)
-    registry = mlops.CrossAccountModelRegistry.from_attributes(stack, "Registry", account=REGISTRY, region=REGION)
+    registry = mlops.CrossAccountModelRegistry.from_attributes(
+        stack, "Registry", account=REGISTRY, region=REGION
+    )
     topic = mlops.AlertTopic(stack, "Topic", stage=stage, email="ml-team@example.com")
     alerts = mlops.PipelineAlerts(
         stack, "Alerts", stage=stage, data_bucket=data, alerts=topic, registry_account=REGISTRY
     )
-    people = {"stage": stage, "data_bucket": data, "principals": [f"arn:aws:iam::{stack.account}:user/ada"]}
+    people: dict[str, Any] = {
+        "stage": stage,
+        "data_bucket": data,
+        "principals": [f"arn:aws:iam::{stack.account}:user/ada"],
+    }
     mlops.DataScientistRole(stack, "DataScientists", **people)
     mlops.OperatorRole(stack, "Operators", **people)
     return Stage(stack, data, registry, alerts)
 
 
-def add_model(stage: Stage, name: str, model: mlops.ModelNames, network: mlops.JobNetwork | None = None) -> None:
+def add_model(
+    stage: Stage, name: str, model: mlops.ModelNames, network: mlops.JobNetwork | None = None
+) -> None:
     """Add one model with everything that the library has for it."""
-    scope = cdk.Stack.of(stage.stack).node.try_find_child(model.prefix) or _Scope(stage.stack, model.prefix)
+    scope = Construct(stage.stack, model.prefix)
     data, registry = stage.data, stage.registry
-    resolver = mlops.ModelResolver(scope, "Resolver", model=model, stage=name, data_bucket=data, registry=registry)
+    resolver = mlops.ModelResolver(
+        scope, "Resolver", model=model, stage=name, data_bucket=data, registry=registry
+    )
     recorder = mlops.RunRecorder(scope, "Recorder", model=model, stage=name, data_bucket=data)
     functions = [resolver.function, recorder.function]
     common: dict[str, Any] = {
@@ -161,10 +181,6 @@ def add_model(stage: Stage, name: str, model: mlops.ModelNames, network: mlops.J
     stage.alerts.watch(f"{model.prefix}Starts", scheduled.dead_letter_queue)
     if rule.dead_letter_queue is not None:
         stage.alerts.watch(f"{model.prefix}Retraining", rule.dead_letter_queue)
-
-
-class _Scope(Construct):
-    """A plain construct that holds one model."""
 
 
 @cache

@@ -1,7 +1,7 @@
 """AWS CDK constructs for multi-account SageMaker MLOps."""
 
 from cdk_mlops._removal import ALLOW_DESTROY
-from cdk_mlops.alert_topic import AlertTopic
+from cdk_mlops.alert_topic import AlertTopic, TopicForAlerts
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
 from cdk_mlops.job_network import JobNetwork
@@ -49,5 +49,6 @@ __all__ = [
     "ScheduledInferencePipeline",
     "SharedKey",
     "StageDataBucket",
+    "TopicForAlerts",
     "TrainRole",
 ]

@@ -1,9 +1,10 @@
-"""How every function of the library is made: one asset, a role, a log group and, where events start it, a dead-letter queue."""
+"""How every function of the library is made: code, role, log group, and a dead-letter queue where events start it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_events as events
@@ -23,8 +24,8 @@ METRIC_NAMESPACE = "cdk-mlops"
 class HandlerFunction(Construct):
     """A Lambda function of the library, its role with the whole policy inline, and its log group.
 
-    `dead_letter_queue` takes the events that the function failed on twice more; it is None for functions that something waits
-    for (a pipeline step, CloudFormation).
+    `dead_letter_queue` takes the events that the function failed on twice more; it is None for functions that
+    something waits for (a pipeline step, CloudFormation).
     """
 
     def __init__(
@@ -90,8 +91,7 @@ class HandlerFunction(Construct):
         )
         if self.dead_letter_queue is not None:
             # Through the L1: CDK would add a second policy for the one permission that the role has already.
-            resource = self.function.node.default_child
-            assert isinstance(resource, lambda_.CfnFunction)  # noqa: S101 - narrows the type; it is what Function makes
+            resource = cast(lambda_.CfnFunction, self.function.node.default_child)
             resource.dead_letter_config = lambda_.CfnFunction.DeadLetterConfigProperty(
                 target_arn=self.dead_letter_queue.queue_arn
             )

@@ -1,4 +1,4 @@
-"""What holds data stays when a stack is destroyed, unless two people's hands say otherwise: a prop and a context flag."""
+"""What holds data stays when a stack is destroyed, unless a prop and a context flag both say otherwise."""
 
 from __future__ import annotations
 

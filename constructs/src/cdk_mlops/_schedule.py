@@ -1,6 +1,7 @@
 """How long a schedule is silent at most: the longest time between two of its firings.
 
-Reads EventBridge Scheduler's expressions: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+Reads EventBridge Scheduler's expressions:
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 # Sunday is 1.
@@ -21,7 +23,8 @@ _CRON = re.compile(r"cron\(([^()]+)\)")
 _AT = re.compile(r"at\((\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\)")
 _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _FIELDS = ("minutes", "hours", "day of month", "month", "day of week", "year")
-# Long enough for the 29th of February; dates are fixed so that a template doesn't change with the day it is made on.
+# Long enough for the 29th of February; dates are fixed so that a template doesn't change with the day it is
+# made on.
 _FIRST, _LAST = date(2027, 1, 1), date(2036, 12, 31)
 
 
@@ -67,8 +70,8 @@ def longest_silence(expression: str) -> timedelta | None:
     if cron:
         return _longest_gap(parse_cron(cron[1]))
     raise ValueError(
-        "expression must be cron(minutes hours day-of-month month day-of-week year), rate(1 day) or at(yyyy-mm-ddThh:mm:ss), "
-        f"got '{expression}'"
+        "expression must be cron(minutes hours day-of-month month day-of-week year), rate(1 day) or "
+        f"at(yyyy-mm-ddThh:mm:ss), got '{expression}'"
     )
 
 
@@ -102,9 +105,7 @@ def parse_cron(fields: str) -> Cron:
 
 def _longest_gap(cron: Cron) -> timedelta | None:
     times = sorted(timedelta(hours=hour, minutes=minute) for hour in cron.hours for minute in cron.minutes)
-    longest = max(
-        (after - before for before, after in zip(times, times[1:], strict=False)), default=timedelta(0)
-    )
+    longest = max((after - before for before, after in pairwise(times)), default=timedelta(0))
     first, last, previous, fired = times[0], times[-1], None, 0
     day = _FIRST
     while day <= _LAST:

@@ -10,14 +10,31 @@ from constructs import Construct
 
 from cdk_mlops._statements import Statement
 from cdk_mlops._validation import check_email, check_stage
-from cdk_mlops.kms_shared_key import KmsSharedKey
+from cdk_mlops.kms_shared_key import KmsSharedKey, SharedKey
 
 
-class AlertTopic(Construct):
+class TopicForAlerts(Construct):
+    """A topic, made here or elsewhere, and its key if it has one."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, topic: sns.ITopic, key: SharedKey | None
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = topic
+        self.alerts_key = key
+
+    def publish_statements(self) -> list[Statement]:
+        """Return the permissions a role needs to publish, encryption included."""
+        publish = Statement("PublishAlerts", ["sns:Publish"], [self.topic.topic_arn])
+        key = self.alerts_key
+        return [publish] if key is None else [publish, *key.statements("encrypt_decrypt", sid="AlertsKey")]
+
+
+class AlertTopic(TopicForAlerts):
     """An SNS topic for alerts and the key that encrypts it.
 
-    The key admits EventBridge and CloudWatch, which send no source condition, and so encrypts nothing but alerts; the
-    default key ``alias/aws/sns`` admits neither.
+    The key admits EventBridge and CloudWatch, which send no source condition, and so encrypts nothing but
+    alerts; the default key ``alias/aws/sns`` admits neither.
 
     Parameters
     ----------
@@ -49,39 +66,56 @@ class AlertTopic(Construct):
         check_stage("stage", stage)
         if email is not None:
             check_email("email", email)
-        super().__init__(scope, construct_id)
-        self.key = KmsSharedKey(
-            self,
-            "Key",
+        key = KmsSharedKey(
+            scope,
+            f"{construct_id}Key",
             alias_name=f"alias/mlops-{stage}-alerts",
             description=f"Encrypts the alerts of stage {stage}, and nothing else",
             removal=removal,
         )
-        self.key.allow_service("events.amazonaws.com")
-        self.key.allow_service("cloudwatch.amazonaws.com")
-        self.topic = sns.Topic(
-            self,
-            "Resource",
+        key.allow_service("events.amazonaws.com")
+        key.allow_service("cloudwatch.amazonaws.com")
+        topic = sns.Topic(
+            scope,
+            f"{construct_id}Topic",
             topic_name=f"mlops-{stage}-alerts" if topic_name is None else topic_name,
-            master_key=self.key.key,
+            master_key=key.key,
             enforce_ssl=True,
         )
         # The first statement of a topic's policy replaces the default one, by which alarms could publish.
-        self.topic.add_to_resource_policy(
+        topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="OwnAlarmsPublish",
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
+                resources=[topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             )
         )
         if email is not None:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+            topic.add_subscription(subscriptions.EmailSubscription(email))
 
-    def publish_statements(self) -> list[Statement]:
-        """Return the permissions a role needs to publish, encryption included."""
-        return [
-            Statement("PublishAlerts", ["sns:Publish"], [self.topic.topic_arn]),
-            *self.key.statements("encrypt_decrypt", sid="AlertsKey"),
-        ]
+        super().__init__(scope, construct_id, topic=topic, key=key)
+
+    @staticmethod
+    def from_topic_arn(
+        scope: Construct, construct_id: str, *, topic_arn: str, key_alias_arn: str | None = None
+    ) -> TopicForAlerts:
+        """Use a topic that exists. Its policy, key and subscriptions can't be changed here.
+
+        Its policy must let CloudWatch publish alarms, and its key's policy CloudWatch use it.
+
+        Parameters
+        ----------
+        topic_arn
+            Where alerts go.
+        key_alias_arn
+            Alias ARN of the customer-managed key that encrypts it. Default: the topic isn't encrypted with one.
+        """
+        key = (
+            None
+            if key_alias_arn is None
+            else KmsSharedKey.from_alias_arn(scope, f"{construct_id}Key", key_alias_arn)
+        )
+        topic = sns.Topic.from_topic_arn(scope, f"{construct_id}Topic", topic_arn)
+        return TopicForAlerts(scope, construct_id, topic=topic, key=key)

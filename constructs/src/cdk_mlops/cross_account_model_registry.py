@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import CfnTag, Duration, RemovalPolicy, Stack, Token
@@ -24,13 +24,14 @@ from cdk_mlops.stage_data_bucket import BUCKET_NAME, secure_bucket
 
 ARTIFACTS_ALIAS = "alias/mlops-artifacts"
 _STAGE = "registry"
+Conditions = Mapping[str, Mapping[str, object]]
 # Lambda allows 4 KB for all variables of a function.
 _MAX_GROUP_NAMES = 3500
 
 
 @dataclass(frozen=True)
 class RegistryStage:
-    """A stage that the registry admits: its roles below ``/mlops/<name>/`` read, those below ``/mlops/<name>/train/`` register.
+    """A stage that the registry admits: roles below ``/mlops/<name>/`` read, below ``/mlops/<name>/train/`` register.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ class RegistryStage:
 class CrossAccountModelRegistry(ModelRegistry):
     """Artifacts bucket and key, a package group a model, the approver role, and alerts when a version waits.
 
-    The bucket's and the key's policy grow with the stages, never with the models: they admit a stage's role path, and each role's own
-    policy narrows to its model. The registry can be deployed before any role of the stages exists.
+    The bucket's and the key's policy grow with the stages, never with the models: they admit a stage's role
+    path, and each role's own policy narrows to its model. The registry can be deployed before any role of the
+    stages exists.
 
     Parameters
     ----------
@@ -67,9 +69,11 @@ class CrossAccountModelRegistry(ModelRegistry):
     models
         The models, each with a package group of its own. Groups of models in ``existing_groups`` are not created.
     existing_groups
-        Names of package groups that exist already. Their resource policy can't be changed here: admit the stages there.
+        Names of package groups that exist already. Their resource policy can't be changed here: admit the
+        stages there.
     approvers
-        ARNs of the people (users, roles, accounts) who may assume the approver role. Default: nobody, then there is no role.
+        ARNs of the people (users, roles, accounts) who may assume the approver role. Default: nobody, then
+        there is no role.
     require_mfa
         Default: approvers need multi-factor authentication.
     artifacts_bucket_name
@@ -79,8 +83,9 @@ class CrossAccountModelRegistry(ModelRegistry):
     reminder_days
         Days after which approvers are reminded of a waiting version, 1 to 30. Default: 3.
     admit_by_role_path
-        Default: group policies admit a stage's roles by path. Set False where SageMaker refuses ``aws:PrincipalArn`` there; they then
-        admit the accounts of the stages as a whole, which delegates to the identity policies there.
+        Default: group policies admit a stage's roles by path. Set False where SageMaker refuses
+        ``aws:PrincipalArn`` there; they then admit the accounts of the stages as a whole, which delegates to
+        the identity policies there.
     removal
         Default: all stays when the stack goes. Destroying needs the context flag ``cdk-mlops:allow-destroy`` too.
 
@@ -180,8 +185,8 @@ class CrossAccountModelRegistry(ModelRegistry):
     ) -> ModelRegistry:
         """Use a registry of this or another account by its names.
 
-        Grants add identity statements only; the registry's bucket, key and group policies can't be changed from here. They admit roles
-        below ``/mlops/<stage>/`` of the stages the registry was made with.
+        Grants add identity statements only; the registry's bucket, key and group policies can't be changed
+        from here. They admit roles below ``/mlops/<stage>/`` of the stages the registry was made with.
 
         Parameters
         ----------
@@ -315,7 +320,7 @@ class CrossAccountModelRegistry(ModelRegistry):
         return group
 
     def _group_policy(self, model: ModelNames, by_role_path: bool) -> iam.PolicyDocument:
-        def roles(pattern: str) -> dict[str, dict[str, object]]:
+        def roles(pattern: str) -> Conditions:
             if not by_role_path:
                 return {}
             return {
@@ -325,7 +330,7 @@ class CrossAccountModelRegistry(ModelRegistry):
         group, versions = self.group_resources(model), self.version_resources(model)
         look = ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
         use = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:CreateModel"]
-        waiting = {"StringEquals": {"sagemaker:ModelApprovalStatus": WAITING}}
+        waiting: Conditions = {"StringEquals": {"sagemaker:ModelApprovalStatus": WAITING}}
         return iam.PolicyDocument(
             statements=[
                 self._resource_statement("StagesLook", look, group, roles("*")),
@@ -344,10 +349,11 @@ class CrossAccountModelRegistry(ModelRegistry):
         sid: str,
         actions: Sequence[str],
         resources: Sequence[str],
-        conditions: dict[str, dict[str, object]],
+        conditions: Conditions,
         stages: Sequence[RegistryStage] | None = None,
     ) -> iam.PolicyStatement:
-        # A role that doesn't exist yet is rejected as a principal; its account's root is not. The condition names the role.
+        # A role that doesn't exist yet is rejected as a principal; its account's root is not. The condition
+        # names the role.
         accounts = dict.fromkeys(stage.account for stage in (self.stages if stages is None else stages))
         return iam.PolicyStatement(
             sid=sid,

@@ -64,8 +64,8 @@ class ExternalPrincipals:
 class SharedKey(Construct):
     """What is known of a key by its alias: enough to use it from any account, nothing that needs its id.
 
-    An alias in a policy's ``Resource`` grants nothing, and a key's id can't be known before it exists. So the statements name
-    ``key/*`` of the owning account under ``kms:ResourceAliases``.
+    An alias in a policy's ``Resource`` grants nothing, and a key's id can't be known before it exists. So the
+    statements name ``key/*`` of the owning account under ``kms:ResourceAliases``.
 
     See https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
     """
@@ -94,11 +94,11 @@ class SharedKey(Construct):
         return statements
 
     def grant_decrypt(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee read what the key encrypts. A principal of another account must also be admitted by the key."""
+        """Let the grantee decrypt. A principal of another account must also be admitted by the key's policy."""
         return grant(grantee, self.statements("decrypt"))
 
     def grant_encrypt_decrypt(self, grantee: iam.IGrantable, *, volumes: bool = False) -> iam.Grant:
-        """Let the grantee write and read; ``volumes`` adds the grants that encrypted job volumes need (default: none)."""
+        """Let the grantee encrypt and decrypt; with ``volumes`` (default: not) encrypted job volumes too."""
         return grant(grantee, self.statements("encrypt_decrypt", volumes=volumes))
 
 
@@ -160,8 +160,9 @@ class KmsSharedKey(SharedKey):
     def allow_service(self, service: str) -> None:
         """Let an AWS service encrypt with the key when it publishes to a topic.
 
-        No condition on the source: EventBridge sends none (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption.html),
-        so use a key that encrypts alerts and nothing else.
+        No condition on the source: EventBridge sends none
+        (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption.html), so use a key that
+        encrypts alerts and nothing else.
         """
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
@@ -173,7 +174,8 @@ class KmsSharedKey(SharedKey):
         )
 
     def _admit(self, sid: str, principals: ExternalPrincipals) -> None:
-        # S3 and KMS reject a principal that doesn't exist yet: the account's root under the role's ARN pattern doesn't.
+        # S3 and KMS reject a principal that doesn't exist yet: the account's root under the role's ARN pattern
+        # doesn't.
         root = iam.ArnPrincipal(iam_arn(self, "root", account=principals.account))
         roles = iam_arn(self, f"role{principals.role_path}", account=principals.account)
         # The trailing * admits the domains of all partitions.
@@ -192,8 +194,8 @@ class KmsSharedKey(SharedKey):
     def from_alias_arn(scope: Construct, construct_id: str, alias_arn: str) -> SharedKey:
         """Use a key that exists, of this or another account, by its alias.
 
-        Grants then add the identity side only: the key's policy can't be changed from here. Its owner must admit the
-        grantee's role path there.
+        Grants then add the identity side only: the key's policy can't be changed from here. Its owner must
+        admit the grantee's role path there.
         """
         check_pattern("alias_arn", alias_arn, _ALIAS_ARN, "be arn:aws:kms:<region>:<account>:alias/<name>")
         if Token.is_unresolved(alias_arn):

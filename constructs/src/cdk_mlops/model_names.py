@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from cdk_mlops._validation import check_pattern
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# Lower case because SageMaker writes the ARNs of jobs and pipelines so, and roles are narrowed by them. A role's name has 64 characters: "<prefix>-<stage>-<purpose>" must fit with 16 for the stage and 14 for the purpose.
+# Lower case because SageMaker writes the ARNs of jobs and pipelines so, and roles are narrowed by them. A
+# role's name has 64 characters: "<prefix>-<stage>-<purpose>" must fit with 16 for the stage and 14 for the
+# purpose.
 _PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
@@ -19,7 +21,8 @@ class ModelNames:
     Parameters
     ----------
     prefix
-        Begins the names of the model's pipelines, jobs, roles and functions. 1 to 32 lower-case letters, digits and hyphens.
+        Begins the names of the model's pipelines, jobs, roles and functions. 1 to 32 lower-case letters,
+        digits and hyphens.
     model_name
         First part of every object key of the model. 1 to 63 letters, digits and hyphens.
     package_group

@@ -17,9 +17,9 @@ WAITING = "PendingManualApproval"
 class ModelRegistry(Construct):
     """Model package groups, the artifacts bucket and its key, of this or another account.
 
-    Everything is named, nothing referenced, so that stacks of other accounts never depend on the registry's stack. Grants add
-    the identity side. Across accounts the registry's own policies must admit the grantee too: they do so by the role path
-    ``/mlops/<stage>/`` of the stages that the registry was made with.
+    Everything is named, nothing referenced, so that stacks of other accounts never depend on the registry's
+    stack. Grants add the identity side. Across accounts the registry's own policies must admit the grantee
+    too: they do so by the role path ``/mlops/<stage>/`` of the stages that the registry was made with.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ModelRegistry(Construct):
         ]
 
     def register_statements(self, model: ModelNames, stage: str) -> list[Statement]:
-        """Return the permissions to write a stage's artifacts and to register versions, but only as waiting for approval."""
+        """Return the permissions to write a stage's artifacts and register versions, but only as waiting."""
         check_stage("stage", stage)
         own = f"{model.model_name}/{stage}/*"
         return [
@@ -109,13 +109,14 @@ class ModelRegistry(Construct):
         return deny("NeverRegister", ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"])
 
     def grant_register(self, grantee: iam.IGrantable, model: ModelNames, *, stage: str) -> iam.Grant:
-        """Let the grantee register versions of the model, waiting for approval, with artifacts under the stage's prefix."""
+        """Let the grantee register versions, waiting for approval, with artifacts under the stage's prefix."""
         return grant(grantee, self.register_statements(model, stage))
 
     def grant_read_approved(self, grantee: iam.IGrantable, model: ModelNames) -> iam.Grant:
         """Let the grantee use the model's versions.
 
-        IAM can't tell approved versions from others when reading: which one is used is for the reader (`ModelResolver`) to decide.
+        IAM can't tell approved versions from others when reading: which one is used is for the reader
+        (`ModelResolver`) to decide.
         """
         return grant(grantee, self.read_statements(model))
 
@@ -136,5 +137,6 @@ class ModelRegistry(Construct):
 
 
 def _cases(name: str) -> list[str]:
-    # SageMaker writes some ARNs in lower case whatever the name's case is; a group that exists already may have either.
+    # SageMaker writes some ARNs in lower case whatever the name's case is; a group that exists already may
+    # have either.
     return list(dict.fromkeys([name, name.lower()]))

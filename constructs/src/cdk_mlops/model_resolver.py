@@ -14,7 +14,7 @@ from cdk_mlops.stage_data_bucket import DataBucket
 
 
 class ModelResolver(Construct):
-    """The Lambda step ``ResolveModel`` and ``ResolveChampion``: newest approved version of the central group, all pages.
+    """The Lambda steps ``ResolveModel`` and ``ResolveChampion``: newest approved version of the central group.
 
     Parameters
     ----------

@@ -58,7 +58,8 @@ class DataScientistRole(PipelineUsers):
     data_bucket
         The stage's data: read, all of it.
     require_mfa
-        Default: multi-factor authentication is needed. A service's role, such as Studio's, has none: see `from_role`.
+        Default: multi-factor authentication is needed. A service's role, such as Studio's, has none: see
+        `from_role`.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from constructs import Construct
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._statements import Statement, arn, list_bucket, read_objects, write_objects
 from cdk_mlops._validation import check_account, check_stage
-from cdk_mlops.alert_topic import AlertTopic
+from cdk_mlops.alert_topic import TopicForAlerts
 from cdk_mlops.pipeline import status_pattern
 from cdk_mlops.run_recorder import EVENT_SOURCE, FINDING
 from cdk_mlops.stage_data_bucket import DataBucket
@@ -22,7 +22,8 @@ from cdk_mlops.stage_data_bucket import DataBucket
 class PipelineAlerts(Construct):
     """What happened, why, what was done by itself, what to do next: exactly one message a failed or stopped execution.
 
-    One a stage, whatever the number of models: the rules are shared, and the function tells a pipeline's stage and model by its tags.
+    One a stage, whatever the number of models: the rules are shared, and the function tells a pipeline's stage
+    and model by its tags.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class PipelineAlerts(Construct):
     data_bucket
         Where runs leave verdicts and decisions, and the function its claims.
     alerts
-        The topic. Make one a stage with `AlertTopic`.
+        The topic: make one a stage with `AlertTopic`, or use one that exists.
     registry_account
         Named in the messages. Default: not named.
 
@@ -53,7 +54,7 @@ class PipelineAlerts(Construct):
         *,
         stage: str,
         data_bucket: DataBucket,
-        alerts: AlertTopic,
+        alerts: TopicForAlerts,
         registry_account: str | None = None,
     ) -> None:
         check_stage("stage", stage)
@@ -119,7 +120,8 @@ class PipelineAlerts(Construct):
             queue.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(5), statistic="Maximum"
             ),
-            "An event or a scheduled start could not be delivered. It lies in the dead-letter queue: read it, mend the cause, send it again.",
+            "An event or a scheduled start was not handled. It lies in the dead-letter queue: read it, mend the "
+            "cause, send it again.",
         )
 
     def watch_function(self, construct_id: str, function: lambda_.IFunction) -> cloudwatch.Alarm:

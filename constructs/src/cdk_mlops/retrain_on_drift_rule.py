@@ -42,8 +42,9 @@ class FailedStep:
 class RetrainOnDriftRule(Construct):
     """The rule from a finding to the function that decides and starts the train pipeline.
 
-    Retraining is due when no train run is going, no newer version waits for approval, and the training data differ from the last
-    attempt's. An event that comes twice starts nothing twice. What could not be handled lies in the dead-letter queue.
+    Retraining is due when no train run is going, no newer version waits for approval, and the training data
+    differ from the last attempt's. An event that comes twice starts nothing twice. What could not be handled
+    lies in the dead-letter queue.
 
     Parameters
     ----------
@@ -58,8 +59,8 @@ class RetrainOnDriftRule(Construct):
     training_data_prefix
         Key prefix of the training data. Default: ``<model_name>/data/train-dataset/``.
     retrain_on
-        ``drift`` (default); ``violation``: also when a batch broke a constraint; ``any_failure``: also when the inference pipeline failed
-        for whatever reason.
+        ``drift`` (default); ``violation``: also when a batch broke a constraint; ``any_failure``: also when
+        the inference pipeline failed for whatever reason.
     failed_step
         A step of another pipeline whose failure counts too. Default: none.
     reminder_days

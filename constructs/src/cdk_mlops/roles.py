@@ -93,13 +93,14 @@ class _JobRole(Construct):
 class TrainRole(_JobRole):
     """The role of a model's train pipeline and its jobs: it registers versions, but only as waiting for approval.
 
-    It runs jobs named ``<prefix>-train-*``, reads the model's data and code, writes below its own run and artifact prefixes, and is
-    explicitly denied to change any version's status.
+    It runs jobs named ``<prefix>-train-*``, reads the model's data and code, writes below its own run and
+    artifact prefixes, and is explicitly denied to change any version's status.
 
     Parameters
     ----------
     model, stage
-        Make the role's name ``<prefix>-<stage>-train`` and its path ``/mlops/<stage>/train/``, by which the registry admits it.
+        Make the role's name ``<prefix>-<stage>-train`` and its path ``/mlops/<stage>/train/``, by which the
+        registry admits it.
     data_bucket, registry
         Where it reads and writes.
     functions
@@ -150,7 +151,7 @@ class TrainRole(_JobRole):
 
 
 class InferenceRole(_JobRole):
-    """The role of a model's inference pipeline and its jobs: it uses versions, and can neither register nor approve any.
+    """The role of a model's inference pipeline and its jobs: it can neither register nor approve versions.
 
     Parameters as of `TrainRole`; its jobs and models are named ``<prefix>-inference-*``.
     """

@@ -32,8 +32,9 @@ _MAX_PIPELINES = 4
 class SageMakerPipelineProvider(Construct):
     """The function behind ``Custom::SageMakerPipeline`` and its role. CloudFormation calls it directly.
 
-    By default a stack has one, for up to four pipelines. More need providers of their own, one a model: a resource can't change its provider
-    later, so which one serves a pipeline must not depend on how many there are.
+    By default a stack has one, for up to four pipelines. More need providers of their own, one a model: a
+    resource can't change its provider later, so which one serves a pipeline must not depend on how many there
+    are.
 
     Parameters
     ----------
@@ -93,9 +94,9 @@ class SageMakerPipelineProvider(Construct):
 class SageMakerPipeline(Pipeline):
     """A pipeline from any compiled definition, with its code under an immutable prefix named by content.
 
-    The deployment unpacks the code, fills the parameters' defaults, replaces the markers ``@function:<name>@`` and creates or updates the
-    pipeline. A failed update leaves the old pipeline working; a stack that rolls back gets its previous definition back; a delete stops
-    executions and waits for them at most 15 minutes.
+    The deployment unpacks the code, fills the parameters' defaults, replaces the markers ``@function:<name>@``
+    and creates or updates the pipeline. A failed update leaves the old pipeline working; a stack that rolls
+    back gets its previous definition back; a delete stops executions and waits for them at most 15 minutes.
 
     Parameters
     ----------
@@ -138,7 +139,8 @@ class SageMakerPipeline(Pipeline):
     Raises
     ------
     ValueError
-        If the definition can't be read, a parameter is unknown, left without a value or of the wrong type, or a marker has no function.
+        If the definition can't be read, a parameter is unknown, left without a value or of the wrong type, or
+        a marker has no function.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines-overview.html
     """
@@ -213,7 +215,8 @@ class SageMakerPipeline(Pipeline):
         if asset_key_arn is not None:
             statements.append(Statement("AssetKey", ["kms:Decrypt"], [asset_key_arn]))
         properties["Tags"] = {**({} if tags is None else tags), **own_tags}
-        # A policy a pipeline: when one is taken out of the stack, its permissions outlive the call that deletes it.
+        # A policy a pipeline: when one is taken out of the stack, its permissions outlive the call that
+        # deletes it.
         permissions = iam.Policy(
             self, "ProviderPolicy", roles=[self.provider.role], document=document(statements)
         )
@@ -228,6 +231,9 @@ class SageMakerPipeline(Pipeline):
         )
         self.resource.node.add_dependency(permissions)
         self.resource.node.add_dependency(role)
+        if code_place is not None:
+            # Bucket and key are named, not referenced; the key's alias carries the permission.
+            self.resource.node.add_dependency(code_place[0], code_place[0].key)
         self.code_uri = None if self.code_hash is None else self.resource.get_att_string("CodeUri")
 
     @staticmethod
@@ -268,8 +274,8 @@ class SageMakerPipeline(Pipeline):
                 [self.role.role_arn],
                 {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
             ),
-            # All definitions among the deployment's files, not this one only: a stack that rolls back asks for the previous one,
-            # and may do so while this policy is already, or still, the other version's.
+            # All definitions among the deployment's files, not this one only: a stack that rolls back asks for
+            # the previous one, and may do so while this policy is already, or still, the other version's.
             read_objects("ReadDefinition", _bucket_arn(definition), ["*.json"]),
         ]
 

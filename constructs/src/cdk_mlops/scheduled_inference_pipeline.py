@@ -23,7 +23,8 @@ from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.run_recorder import model_metric
 
 _DAY = 86_400
-# CloudWatch evaluates at most seven days: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+# CloudWatch evaluates at most seven days:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
 _LONGEST_EVALUATION = 7 * _DAY
 
 
@@ -47,8 +48,8 @@ class ScheduledInferencePipeline(Construct):
     enabled
         Default: on. Where it is off there is no alarm for silence.
     silence_alarm
-        Default: an alarm when no batch was scored within two periods of the schedule. Set False for pipelines that don't write the
-        metric ``BatchScored``.
+        Default: an alarm when no batch was scored within two periods of the schedule. Set False for pipelines
+        that don't write the metric ``BatchScored``.
     alarm_topic
         Where the alarm goes. Default: nowhere.
 
@@ -124,7 +125,8 @@ class ScheduledInferencePipeline(Construct):
                 ),
             ),
         )
-        # The target need not exist for the schedule to be made, but a schedule that fires before it does starts nothing.
+        # The target need not exist for the schedule to be made, but a schedule that fires before it does
+        # starts nothing.
         self.schedule.node.add_dependency(pipeline)
         silence = schedule.longest_silence
         self.alarm: cloudwatch.Alarm | None = None
@@ -138,8 +140,9 @@ class ScheduledInferencePipeline(Construct):
         if seconds > _LONGEST_EVALUATION:
             seconds = _LONGEST_EVALUATION
             Annotations.of(self).add_info(
-                f"Two periods of {model.prefix}'s schedule are more than the seven days that CloudWatch can look back: the alarm "
-                "for silence rings after seven days without a scored batch, so expect it between runs that are further apart."
+                f"Two periods of {model.prefix}'s schedule are more than the seven days that CloudWatch can look "
+                "back: the alarm for silence rings after seven days without a scored batch, so expect it between "
+                "runs that are further apart."
             )
         # Periods of at most a day; together they cover the time, in whole minutes.
         periods = max(2, math.ceil(seconds / _DAY))
@@ -149,8 +152,8 @@ class ScheduledInferencePipeline(Construct):
             "Silence",
             alarm_name=f"{model.prefix}-{stage}-silence",
             alarm_description=(
-                f"[{stage}] {model.model_name}: no batch was scored within two periods of the schedule. Look for failed executions "
-                f"of {self.pipeline.pipeline_name}, and whether batches still arrive."
+                f"[{stage}] {model.model_name}: no batch was scored within two periods of the schedule. Look for "
+                f"failed executions of {self.pipeline.pipeline_name}, and whether batches still arrive."
             ),
             metric=model_metric("BatchScored", stage, model, Duration.seconds(period)),
             threshold=1,

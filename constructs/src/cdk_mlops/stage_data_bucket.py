@@ -126,7 +126,7 @@ class StageDataBucket(DataBucket):
     def from_attributes(
         scope: Construct, construct_id: str, *, bucket_name: str, key_alias_arn: str
     ) -> DataBucket:
-        """Use a bucket that exists. Its policy, encryption and lifecycle stay as they are: they can't be changed here."""
+        """Use a bucket that exists. Its policy, encryption and lifecycle can't be changed here."""
         check_pattern(
             "bucket_name", bucket_name, BUCKET_NAME, "be 3 to 63 lower-case letters, digits, dots and hyphens"
         )
