@@ -12,7 +12,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from local_cloud.adapter import authorization, delivery, hooks, identity, keys, request, templates
+from local_cloud.adapter import (
+    authorization,
+    custom_resources,
+    delivery,
+    hooks,
+    identity,
+    keys,
+    request,
+    templates,
+)
 from local_cloud.adapter.hooks import KNOWN_VERSION, MissingHookError
 from local_cloud.engine_services import EngineServices
 
@@ -73,6 +82,7 @@ class Engine:
         keys.install()
         authorization.install(service)
         templates.install(service)
+        custom_resources.install()
         self._deliverer = delivery.install(service)
         hooks.wrap("services.sns", "publish_internal", self._keeping_messages)
         service.configure(

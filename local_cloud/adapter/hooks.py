@@ -93,7 +93,14 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "function_policy_for_arn",
         "invoke_async_with_retry",
     ),
-    "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES"),
+    "services.cloudformation.changesets": ("_deploy_stack_async",),
+    "services.cloudformation.custom_resource": ("deliver_response", "invoke_custom_resource"),
+    "services.cloudformation.provisioners": (
+        "_RESOURCE_HANDLERS",
+        "_REPLACING_PROPERTIES",
+        "s3_bucket_name_conflict",
+    ),
+    "services.cloudformation.stacks": ("_deploy_stack_async",),
 }
 
 

@@ -63,7 +63,7 @@ class Provider:
         return [key["Key"].split("-", 1)[1] for key in keys]
 
 
-@pytest.fixture()
+@pytest.fixture
 def provider(engine: LocalCloud) -> Provider:
     return Provider(engine)
 
@@ -76,13 +76,9 @@ def test_a_failing_update_rolls_back_and_custom_resources_get_the_reverse(
     broken = provider.resource("two", "bad", DependsOn="One")
     stack = deploy_template(engine, DEV, name, {"One": provider.resource("one", "new"), "Two": broken})
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    assert provider.asked() == [
-        "Create-one-old",
-        "Update-one-new",
-        "Create-two-bad",
-        "Update-one-old",
-        "Delete-two-bad",
-    ]
+    asked = provider.asked()
+    assert asked[:3] == ["Create-one-old", "Update-one-new", "Create-two-bad"]
+    assert sorted(asked[3:]) == ["Delete-two-bad", "Update-one-old"]
 
 
 def test_the_failing_resource_itself_gets_the_reverse_too(engine: LocalCloud, provider: Provider) -> None:
