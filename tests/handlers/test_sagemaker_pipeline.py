@@ -213,7 +213,7 @@ def test_an_update_that_is_refused_leaves_the_old_pipeline_working(made: World) 
 
 def test_a_roll_back_restores_definition_defaults_and_tags(made: World) -> None:
     before, tags = made.definition(), dict(made.tags)
-    new = {
+    new: dict[str, Any] = {
         "DefinitionKey": "v2.json",
         "ParameterDefaults": {"RoleArn": "other"},
         "Tags": {"mlops:commit": "abc"},
@@ -337,7 +337,7 @@ def test_a_pipeline_whose_creation_was_reported_as_failed_is_deleted_on_roll_bac
 
 
 def test_a_missing_permission_is_told_in_the_words_of_aws(world: World) -> None:
-    message = "User: arn:aws:sts::222222222222:assumed-role/provider is not authorized to perform: sagemaker:CreatePipeline"
+    message = "User: arn:aws:sts::222222222222:assumed-role/p is not authorized to perform: sagemaker:CreatePipeline"
     world.sagemaker.fail("CreatePipeline", refusal("AccessDeniedException", message))
     answer = world.send("Create")
     assert answer["Status"] == "FAILED"
