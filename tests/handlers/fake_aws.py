@@ -311,7 +311,7 @@ class FakeSageMaker(Service):
     def list_pipeline_executions(self, **request: Any) -> dict[str, Any]:
         self._receive("ListPipelineExecutions", request)
         for one in self.executions:
-            if one["PipelineExecutionStatus"] == "Stopping":
+            if one["PipelineExecutionStatus"] == "Stopping" and "NextToken" not in request:
                 one["Polls"] = one.get("Polls", 0) + 1
                 if one["Polls"] > self.polls_to_stop:
                     one["PipelineExecutionStatus"] = "Stopped"

@@ -310,6 +310,27 @@ def test_a_report_of_another_shape_is_named(world: World) -> None:
         world.do("read_violations", report_uri=f"s3://{DATA}/{FOLDER}", predictions_on_drift="withhold")
 
 
+def test_every_action_goes_through_the_function(
+    monkeypatch: pytest.MonkeyPatch, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clients = {"s3": world.s3, "events": world.events, "cloudwatch": world.cloudwatch}
+    monkeypatch.setattr(aws, "client", clients.__getitem__)
+    for name, value in (("STAGE", "prod"), ("MODEL_NAME", "model"), ("DATA_BUCKET", DATA)):
+        monkeypatch.setenv(name, value)
+    world.s3.put(DATA, f"{FOLDER}/statistics.json", {})
+    world.s3.put(DATA, f"{FOLDER}/verdict.json", VERDICT)
+    finding = {"finding": "drift", "verdict_uri": f"s3://{DATA}/{FOLDER}/verdict.json", "pipeline_name": "p"}
+    gate = {"cv_auc": "0.5", "threshold": "0.85", "gain_over_champion": "1.0", "min_gain": "0"}
+    assert handle({"action": "announce_finding", "execution_id": "run1", **finding}, None)["message"]
+    assert handle({"action": "explain_rejection", **gate}, None)["message"]
+    assert (
+        handle({"action": "read_violations", "report_uri": f"s3://{DATA}/{FOLDER}"}, None)["action"]
+        == "deliver"
+    )
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["action"] for line in lines] == ["announce_finding", "explain_rejection", "read_violations"]
+
+
 def test_the_function_says_the_name_of_what_went_wrong_first(
     monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:

@@ -138,5 +138,5 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
         named = type(error)(shorten(f"{type(error).__name__}: {one_line(error)}", VALUE_LIMIT))
         log.warning("the run stops", action=event.get("action"), reason=str(named))
         raise named from None
-    log.info("resolved", action=event.get("action"), **answer)
+    log.info("resolved", action=event.get("action"), outcome=answer)
     return answer

@@ -53,5 +53,5 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
         settings, ObjectStore(aws.client("s3"), settings.data_bucket), aws.client("sagemaker"), now_utc
     )
     decision = decide(retrainer, event)
-    log.info("decided", event_id=event.get("id"), **decision)
+    log.info("decided", event_id=event.get("id"), outcome=decision)
     return decision

@@ -65,5 +65,5 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
         named = type(error)(shorten(f"{type(error).__name__}: {one_line(error)}", MESSAGE_LIMIT))
         log.warning("the run stops", action=event.get("action"), reason=str(named))
         raise named from None
-    log.info("recorded", action=event.get("action"), **answer)
+    log.info("recorded", action=event.get("action"), outcome=answer)
     return answer

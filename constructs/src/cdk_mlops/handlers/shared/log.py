@@ -6,23 +6,23 @@ import json
 import sys
 
 
-def log(level: str, message: str, **fields: object) -> None:
+def log(level: str, message: str, /, **fields: object) -> None:
     """Write one line to standard output, where Lambda picks it up."""
     line = {"level": level, "message": message, **fields}
     sys.stdout.write(json.dumps(line, default=str, ensure_ascii=True) + "\n")
     sys.stdout.flush()
 
 
-def info(message: str, **fields: object) -> None:
+def info(message: str, /, **fields: object) -> None:
     """Write a line of level INFO."""
     log("INFO", message, **fields)
 
 
-def warning(message: str, **fields: object) -> None:
+def warning(message: str, /, **fields: object) -> None:
     """Write a line of level WARNING."""
     log("WARNING", message, **fields)
 
 
-def error(message: str, **fields: object) -> None:
+def error(message: str, /, **fields: object) -> None:
     """Write a line of level ERROR."""
     log("ERROR", message, **fields)
