@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
@@ -21,6 +22,7 @@ from local_cloud.runner.retry import SERVICE_FAULT, exception_type_of_call, exce
 
 MAX_NAME = 63
 MAX_OUTPUT = 1024
+_GENERAL_ERROR = "Runtime.HandlerError"
 _ALPHABET = string.ascii_letters + string.digits
 _OUTPUT_TYPES: dict[str, tuple[type, ...]] = {
     "String": (str,),
@@ -241,12 +243,13 @@ class StepHandlers:
         arn = attempt.resolve(attempt.step.body["FunctionArn"])
         payload = json.dumps(attempt.resolve(attempt.step.arguments)).encode()
         attempt.report({"Lambda": {"Arn": arn}})
-        request = {"FunctionName": arn, "Payload": payload}
+        request = {"FunctionName": arn, "Payload": payload, "LogType": "Tail"}
         answer = call(self.clients.client("lambda"), "lambda", "Invoke", request)
         body = answer["Payload"].read()
         result = json.loads(body) if body else None
         if answer.get("FunctionError"):
-            raise StepFailed(function_error(result))
+            log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
+            raise StepFailed(function_error(result, log))
         if attempt.stop.is_set():
             raise StepStopped
         outputs = lambda_outputs(attempt.step.body.get("OutputParameters") or [], result)
@@ -255,12 +258,19 @@ class StepHandlers:
         return StepOutcome({"OutputParameters": outputs})
 
 
-def function_error(result: Any) -> str:
-    """Return why a function failed, from what it answered."""
-    if isinstance(result, dict) and "errorMessage" in result:
-        kind = result.get("errorType")
-        return f"{kind}: {result['errorMessage']}" if kind else str(result["errorMessage"])
-    return f"the function failed: {json.dumps(result)}"
+def function_error(result: Any, log: str = "") -> str:
+    """Return why a function failed, from what it answered.
+
+    The emulated Lambda answers every exception with one general type; the end of its log holds the real one.
+    """
+    if not isinstance(result, dict) or "errorMessage" not in result:
+        return f"the function failed: {json.dumps(result)}"
+    message, kind = str(result["errorMessage"]), result.get("errorType")
+    if kind == _GENERAL_ERROR:
+        ending = f": {re.escape(message)}" if message else "$"
+        raised = re.findall(rf"^([A-Za-z_][\w.]*){ending}", log, re.MULTILINE)
+        kind = raised[-1].rsplit(".", 1)[-1] if raised else None
+    return f"{kind}: {message}" if kind else message
 
 
 def lambda_outputs(declared: list[dict[str, str]], result: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,14 +23,13 @@ _PACKAGE_MEMBERS = (
 
 
 class Events:
-    """Sends events; each in a thread of its own, for a rule's target may take its time."""
+    """Sends events, in the order in which things happen."""
 
     def __init__(self, put_event: PutEvent) -> None:
         self._put_event = put_event
 
     def _send(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
-        arguments = (scope.account, scope.region, SOURCE, detail_type, detail, resources)
-        threading.Thread(target=self._put_event, args=arguments, name="sagemaker-event", daemon=True).start()
+        self._put_event(scope.account, scope.region, SOURCE, detail_type, detail, resources)
 
     def package_changed(self, scope: Scope, package: Record) -> None:
         """Tell the registry's account of a model package's new state."""
