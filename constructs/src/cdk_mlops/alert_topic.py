@@ -89,7 +89,7 @@ class AlertTopic(TopicForAlerts):
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
             )
         )
         if email is not None:

@@ -14,7 +14,7 @@ from constructs import Construct
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._removal import checked_removal
 from cdk_mlops._roles import people_role
-from cdk_mlops._statements import Statement, arn, iam_arn, list_bucket, read_objects, write_objects
+from cdk_mlops._statements import Statement, arn, grant, iam_arn, list_bucket, read_objects, write_objects
 from cdk_mlops._validation import check_account, check_pattern, check_principal, check_range, check_stage
 from cdk_mlops.alert_topic import AlertTopic
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
@@ -170,8 +170,7 @@ class CrossAccountModelRegistry(ModelRegistry):
                 require_mfa=require_mfa,
                 description="People who approve or reject model versions",
             )
-            for model in models:
-                self.grant_approve(self.approver_role, model)
+            grant(self.approver_role, self.approve_all_statements(models))
 
     @staticmethod
     def from_attributes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -12,6 +14,8 @@ from cdk_mlops.kms_shared_key import SharedKey
 from cdk_mlops.model_names import ModelNames
 
 WAITING = "PendingManualApproval"
+# A role's policy is split between statements when it grows beyond what one policy holds.
+_MODELS_A_STATEMENT = 15
 
 
 class ModelRegistry(Construct):
@@ -97,6 +101,29 @@ class ModelRegistry(Construct):
             Statement("ApproveOrReject", ["sagemaker:UpdateModelPackage"], self.version_resources(model)),
             *self._read_artifacts(model),
         ]
+
+    def approve_all_statements(self, models: Sequence[ModelNames]) -> list[Statement]:
+        """Return what `approve_statements` does for every model of the registry, short enough for hundreds of them."""
+        look = [
+            "sagemaker:ListModelPackages",
+            "sagemaker:DescribeModelPackage",
+            "sagemaker:DescribeModelPackageGroup",
+        ]
+        statements = [
+            list_bucket("ArtifactsList", self.artifacts_bucket_arn, ["*"]),
+            read_objects("ArtifactsRead", self.artifacts_bucket_arn, ["*"]),
+            *self.key.statements("decrypt", sid="ArtifactsKey"),
+        ]
+        for start in range(0, len(models), _MODELS_A_STATEMENT):
+            some = models[start : start + _MODELS_A_STATEMENT]
+            resources = [
+                arn
+                for model in some
+                for arn in (*self.group_resources(model), *self.version_resources(model))
+            ]
+            sid = f"ApproveOrReject{start // _MODELS_A_STATEMENT + 1}"
+            statements.append(Statement(sid, [*look, "sagemaker:UpdateModelPackage"], resources))
+        return statements
 
     @staticmethod
     def never_approve() -> Statement:
