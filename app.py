@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from stacks.settings import SettingsError, load
+from stacks.section import SettingsError
+from stacks.settings import load
 
 
 def main() -> int:

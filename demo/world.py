@@ -81,7 +81,7 @@ class World:
     def topic_arn(self, account_name: str) -> str:
         """Return the topic that people of an account subscribe to."""
         name = (
-            f"{self.settings.alert_topic_name}-registry"
+            self.settings.registry_topic_name
             if account_name == "registry"
             else self.stage("dev" if account_name == "dev" else "prod").notification_topic_name
         )

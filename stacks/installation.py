@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from pipeline_code.definitions import image_uri
+from pipeline_code.definitions import image_uri, monitor_image_uri
 from stacks.section import SettingsError, suggestion
 
 StageName = Literal["dev", "prod"]
 PipelineKind = Literal["train", "inference"]
+RetrainOn = Literal["drift", "violation", "any_failure"]
 STAGES: tuple[StageName, ...] = ("dev", "prod")
 
 
@@ -72,7 +73,7 @@ class Model:
     schedule: Schedule
     batch: str
     thresholds: Thresholds
-    retrain_on: str
+    retrain_on: RetrainOn
     predictions_on_drift: str
     instance_types: InstanceTypes
     reminder_days: int
@@ -98,6 +99,10 @@ class Stage:
     network: Network | None
     alert_topic_name: str
     shares_account: bool
+
+    def retrain_on(self, model: Model) -> str:
+        """Return what retrains a model by itself in this stage: nothing in dev."""
+        return model.retrain_on if self.name == "prod" else "none"
 
     def pipeline_name(self, model: Model, kind: PipelineKind) -> str:
         """Return a pipeline's name; it carries the stage where two stages share an account."""
@@ -129,6 +134,7 @@ class Settings:
     models: tuple[Model, ...]
     delivery: Delivery | None
     throw_away: bool
+    commit: str
 
     @cached_property
     def variant(self) -> str:
@@ -149,9 +155,24 @@ class Settings:
         return image_uri(self.region)
 
     @property
+    def monitor_image_uri(self) -> str:
+        """Return Model Monitor's container of the region."""
+        return monitor_image_uri(self.region)
+
+    @property
+    def images(self) -> list[str]:
+        """Return the containers that the jobs run."""
+        return [self.image_uri] + ([self.monitor_image_uri] if self.monitor == "model-monitor" else [])
+
+    @property
     def artifacts_bucket_name(self) -> str:
         """Return the name of the bucket in the registry account."""
         return f"sagemaker-mlops-artifacts-{self.accounts['registry']}-{self.region}"
+
+    @property
+    def registry_topic_name(self) -> str:
+        """Return the topic that approvers are told on."""
+        return f"{self.alert_topic_name}-registry"
 
     @property
     def approver_role_arn(self) -> str:

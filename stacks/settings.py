@@ -22,6 +22,7 @@ from stacks.installation import (
     Model,
     Network,
     People,
+    RetrainOn,
     Schedule,
     Settings,
     Thresholds,
@@ -74,6 +75,21 @@ def read() -> object:
     return content.get("context", {}).get("mlops", {})
 
 
+def commit() -> str:
+    """Return the commit that is deployed: what a build names, else the clone's head, else ``unknown``."""
+    named = os.environ.get("GIT_COMMIT") or os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION")
+    if named:
+        return named
+    head = ROOT / ".git" / "HEAD"
+    try:
+        reference = head.read_text().strip()
+        if not reference.startswith("ref: "):
+            return reference
+        return (ROOT / ".git" / reference.removeprefix("ref: ")).read_text().strip()
+    except OSError:
+        return "unknown"
+
+
 def _settings(top: Section) -> Settings:
     accounts = _accounts(top.section("accounts"))
     region = _region(top)
@@ -82,7 +98,7 @@ def _settings(top: Section) -> Settings:
     thresholds = top.section("thresholds")
     retrain_on = top.choice("retrain_on", "drift", RETRAIN_ON)
     predictions_on_drift = top.choice("predictions_on_drift", "withhold", PREDICTIONS_ON_DRIFT)
-    reminder_days = top.whole("reminder_days", 7, low=1, high=365)
+    reminder_days = top.whole("reminder_days", 7, low=1, high=30)
 
     def model(section: Section) -> Model:
         folder = section.text(
@@ -103,12 +119,12 @@ def _settings(top: Section) -> Settings:
                 rule="be a file or prefix below data/batch-dataset/, such as '{date}/'",
             ),
             thresholds=_thresholds(section.section("thresholds"), thresholds, described),
-            retrain_on=section.choice("retrain_on", retrain_on, RETRAIN_ON),
+            retrain_on=cast(RetrainOn, section.choice("retrain_on", retrain_on, RETRAIN_ON)),
             predictions_on_drift=section.choice(
                 "predictions_on_drift", predictions_on_drift, PREDICTIONS_ON_DRIFT
             ),
             instance_types=_instance_types(section.section("instance_types"), described),
-            reminder_days=section.whole("reminder_days", reminder_days, low=1, high=365),
+            reminder_days=section.whole("reminder_days", reminder_days, low=1, high=30),
         )
         section.done()
         return result
@@ -133,6 +149,7 @@ def _settings(top: Section) -> Settings:
         models=models,
         delivery=_delivery(top, accounts, region),
         throw_away=top.flag("throw_away", False),
+        commit=commit(),
     )
     top.done()
     return settings

@@ -60,7 +60,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {"delivery": {"repository": "a/b", "connection_arn": "arn:nope"}},
         ["mlops.delivery.connection_arn", "CodeConnections"],
     ),
-    ({"reminder_days": 0}, ["mlops.reminder_days", "1 to 365"]),
+    ({"reminder_days": 0}, ["mlops.reminder_days", "1 to 30"]),
 ]
 
 

@@ -1,0 +1,185 @@
+"""One model in one stage: its functions, roles and two pipelines."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_mlops import (
+    DataBucket,
+    InferenceRole,
+    JobNetwork,
+    ModelNames,
+    ModelRegistry,
+    ModelResolver,
+    RunRecorder,
+    SageMakerPipeline,
+    SageMakerPipelineProvider,
+    TrainRole,
+)
+from pipeline_code import definitions
+from pipeline_code.lock import verify
+from stacks.installation import Model, PipelineKind, Settings, Stage
+
+
+class ModelPipelines(Construct):
+    """The train and the inference pipeline of a model in a stage, with all that they run on.
+
+    Parameters
+    ----------
+    settings, stage, model
+        What is deployed where.
+    names
+        The model's names as the library takes them.
+    data, registry
+        Where the pipelines read and write.
+
+    Attributes
+    ----------
+    train, inference
+        The pipelines.
+    resolver, recorder
+        The functions of their Lambda steps.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        stage: Stage,
+        model: Model,
+        names: ModelNames,
+        data: DataBucket,
+        registry: ModelRegistry,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        verify(model.folder)
+        self._settings, self._stage, self._model = settings, stage, model
+        self._data, self._registry, self._names = data, registry, names
+        self._compiled = definitions.load(model.folder, settings.variant)
+        self._code = _code_folder(model.folder)
+        monitored_elsewhere = settings.monitor == "model-monitor"
+        self.resolver = ModelResolver(
+            self, "Resolver", model=names, stage=stage.name, data_bucket=data, registry=registry
+        )
+        self.recorder = RunRecorder(
+            self,
+            "Recorder",
+            model=names,
+            stage=stage.name,
+            data_bucket=data,
+            writes_verdicts=monitored_elsewhere,
+        )
+        # One a model: a resource can't change its provider later, so it must not depend on how many models there are.
+        self._provider = SageMakerPipelineProvider(self, "Provider", stage=stage.name, prefix=model.prefix)
+        self.train = self._pipeline("train", TrainRole)
+        self.inference = self._pipeline("inference", InferenceRole)
+
+    def _pipeline(
+        self, kind: PipelineKind, role_class: type[TrainRole] | type[InferenceRole]
+    ) -> SageMakerPipeline:
+        stage, model, settings = self._stage, self._model, self._settings
+        title = kind.title()
+        role = role_class(
+            self,
+            f"{title}Role",
+            model=self._names,
+            stage=stage.name,
+            data_bucket=self._data,
+            registry=self._registry,
+            functions=[self.resolver.function, self.recorder.function],
+            image_repository_arns=[_repository_arn(settings, image) for image in settings.images],
+            network=_network(stage),
+        )
+        return SageMakerPipeline(
+            self,
+            title,
+            pipeline_name=stage.pipeline_name(model, kind),
+            stage=stage.name,
+            definition=getattr(self._compiled, kind),
+            role=role.role,
+            parameter_defaults=self._parameters(kind, role.role_arn),
+            functions={"ModelResolver": self.resolver.function, "RunRecorder": self.recorder.function},
+            code=str(self._code),
+            code_bucket=self._data,
+            code_prefix=f"{model.model_name}/scripts",
+            tags={
+                "mlops:model": model.model_name,
+                "mlops:prefix": model.prefix,
+                "mlops:kind": kind,
+                "mlops:commit": settings.commit,
+                "mlops:retrain-on": stage.retrain_on(model) if kind == "inference" else "none",
+            },
+            provider=self._provider,
+        )
+
+    def _parameters(self, kind: PipelineKind, role_arn: str) -> dict[str, str]:
+        settings, stage, model = self._settings, self._stage, self._model
+        home = f"s3://{stage.data_bucket_name}/{model.model_name}"
+        values = {
+            "RoleArn": role_arn,
+            "ImageUri": settings.image_uri,
+            "RunUri": f"{home}/{kind}",
+            "DataKeyArn": self._data.key.alias_arn,
+            "ModelPackageGroupArn": self._registry.package_group_arn(self._names),
+            "ProcessingInstanceType": model.instance_types.processing,
+        }
+        if kind == "train":
+            values |= {
+                "ArtifactsUri": f"s3://{settings.artifacts_bucket_name}/{model.model_name}/{stage.name}",
+                "ArtifactsKeyArn": self._registry.key.alias_arn,
+                "InputDataUrl": f"{home}/data/train-dataset",
+                "TrainingInstanceType": model.instance_types.training,
+                "AucScoreThreshold": str(model.thresholds.auc),
+                "MinGainOverChampion": str(-model.thresholds.champion_margin),
+                "GitCommit": settings.commit,
+            }
+        else:
+            values |= {
+                "transform_input": f"{home}/data/batch-dataset/{model.batch}",
+                "TransformInstanceType": model.instance_types.transform,
+                "PredictionsOnDrift": model.predictions_on_drift,
+                "DriftThreshold": str(model.thresholds.drift),
+            }
+        if stage.network is not None:
+            first, second = stage.network.subnets
+            values |= {
+                "SubnetId1": first,
+                "SubnetId2": second,
+                "SecurityGroupId": stage.network.security_group,
+            }
+        if settings.monitor == "model-monitor":
+            values["MonitorImageUri"] = settings.monitor_image_uri
+        return values
+
+
+def _network(stage: Stage) -> JobNetwork | None:
+    if stage.network is None:
+        return None
+    return JobNetwork(subnets=stage.network.subnets, security_groups=(stage.network.security_group,))
+
+
+def _repository_arn(settings: Settings, image: str) -> str:
+    """Return the ECR repository of an image such as ``123.dkr.ecr.us-east-1.amazonaws.com/name:tag``."""
+    host, name = image.split("/", 1)
+    account, region = host.split(".")[0], host.split(".")[3]
+    return f"arn:{settings.partition}:ecr:{region}:{account}:repository/{name.split(':')[0]}"
+
+
+def _code_folder(folder: str) -> Path:
+    """Write what a model's jobs run to a folder that lasts as long as the synthesis."""
+    target = Path(tempfile.mkdtemp(prefix="mlops-code-"))
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
+    return definitions.write_code(folder, target)
+
+
+def removal_of(settings: Settings) -> cdk.RemovalPolicy | None:
+    """Return what happens to data when a stack goes: they stay, but in a throw-away installation."""
+    return cdk.RemovalPolicy.DESTROY if settings.throw_away else None

@@ -1,0 +1,66 @@
+"""What dev and prod have in common: data, alerts, and the pipelines of every model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cdk_mlops import AlertTopic, CrossAccountModelRegistry, PipelineAlerts, StageDataBucket
+from stacks.installation import Model, Settings, StageName
+from stacks.model_pipelines import ModelPipelines, removal_of
+from stacks.registry_stack import names_of
+
+
+class StageStack(cdk.Stack):
+    """The data bucket and key of a stage, its alerts, and every model's pipelines.
+
+    Parameters
+    ----------
+    settings
+        The installation.
+    stage_name
+        ``dev`` or ``prod``.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, settings: Settings, stage_name: StageName, **kwargs: Any
+    ) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        self.settings = settings
+        self.stage_settings = stage = settings.stage(stage_name)
+        self.data = StageDataBucket(
+            self, "Data", stage=stage.name, bucket_name=stage.data_bucket_name, removal=removal_of(settings)
+        )
+        self.registry = CrossAccountModelRegistry.from_attributes(
+            self,
+            "Registry",
+            account=settings.accounts["registry"],
+            region=settings.region,
+            artifacts_bucket_name=settings.artifacts_bucket_name,
+        )
+        topic = AlertTopic(
+            self, "Topic", stage=stage.name, topic_name=stage.notification_topic_name, email=settings.email
+        )
+        self.alerts = PipelineAlerts(
+            self,
+            "Alerts",
+            stage=stage.name,
+            data_bucket=self.data,
+            alerts=topic,
+            registry_account=settings.accounts["registry"],
+        )
+        self.models = {model.folder: self._pipelines(model) for model in settings.models}
+
+    def _pipelines(self, model: Model) -> ModelPipelines:
+        return ModelPipelines(
+            self,
+            model.prefix,
+            settings=self.settings,
+            stage=self.stage_settings,
+            model=model,
+            names=names_of(model),
+            data=self.data,
+            registry=self.registry,
+        )
