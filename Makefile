@@ -70,6 +70,7 @@ synth: $(READY)  ## the CloudFormation templates, into cdk.out
 
 definitions: $(READY) $(AUTHORING_READY)  ## compile the pipelines with the SageMaker SDK into pipeline_code/definitions
 	@$(AUTHORING)/bin/python -m pipeline_code.compile
+	@$(AUTHORING)/bin/python -m pipeline_code.compile --root tests/fixtures/second_model
 
 STACKS ?= RegistryStack DevStack ProdStack
 deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"]

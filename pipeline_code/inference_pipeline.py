@@ -51,6 +51,8 @@ def get_pipeline(
     model_package_group_name: str | None = None,
     pipeline_name: str | None = None,
     base_job_prefix: str | None = None,
+    batch_dataset_filename: str | None = None,
+    code_uri: str | None = None,
     model_resolver_arn: str = MODEL_RESOLVER,
     run_recorder_arn: str = RUN_RECORDER,
 ) -> Any:
@@ -83,6 +85,11 @@ def get_pipeline(
         Default: ``<prefix>-inference-pipeline``.
     base_job_prefix
         Before every job's name. Default: the prefix of model.yaml.
+    batch_dataset_filename
+        Batch to score when none is named. Default: the first of model.yaml.
+    code_uri
+        S3 URI of what `pipeline_code.definitions.write_code` writes, without a slash at the end. Default: to be given
+        when the pipeline starts; the stack's own is the ``CodeUri`` of its pipeline.
     model_resolver_arn, run_recorder_arn
         ARNs of the stage's functions. Default: the markers that the stack replaces.
 
@@ -112,6 +119,8 @@ def get_pipeline(
             model_artifacts_bucket=model_artifacts_bucket,
             kms_key=kms_key,
             model_package_group_name=model_package_group_name,
+            code_uri=code_uri,
+            batch_file=batch_dataset_filename or next(iter(model.data_files.batches), None),
         )
     )
     role_arn = p.string("RoleArn")

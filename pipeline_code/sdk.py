@@ -29,7 +29,7 @@ from sagemaker.mlops.workflow.retry import (
 )
 from sagemaker.mlops.workflow.steps import ConfigurableRetryStep
 
-from pipeline_code.definitions import image_uri, monitor_image_uri
+from pipeline_code.definitions import image_uri, monitor_image_regions, monitor_image_uri
 
 MODEL_RESOLVER = "@function:ModelResolver@"
 RUN_RECORDER = "@function:RunRecorder@"
@@ -271,6 +271,8 @@ def notebook_defaults(
     model_artifacts_bucket: str | None,
     kms_key: str | None,
     model_package_group_name: str | None,
+    code_uri: str | None,
+    batch_file: str | None = None,
     stage: str = "dev",
 ) -> dict[str, str]:
     """Return the parameter defaults that a stack would fill in, from what a notebook knows.
@@ -283,22 +285,30 @@ def notebook_defaults(
         ``train`` or ``inference``.
     model_name
         First part of every object key.
-    region, role, default_bucket, model_artifacts_bucket, kms_key, model_package_group_name, stage
+    region, role, default_bucket, model_artifacts_bucket, kms_key, model_package_group_name, code_uri, stage
         As in `pipeline_code.train_pipeline.get_pipeline`.
+    batch_file
+        Name of the batch to score when none is named.
     """
     known: dict[str, str | None] = {
         "RoleArn": role,
+        "CodeUri": code_uri,
         "DataKeyArn": kms_key,
         "ArtifactsKeyArn": kms_key,
         "ModelPackageGroupArn": model_package_group_name,
     }
     if region is not None:
-        known |= {"ImageUri": image_uri(region), "MonitorImageUri": monitor_image_uri(region)}
+        known |= {
+            "ImageUri": image_uri(region),
+            "MonitorImageUri": monitor_image_uri(region) if region in monitor_image_regions() else None,
+            "GitCommit": "unknown",
+        }
     if default_bucket is not None:
         data = f"s3://{default_bucket}/{model_name}"
         known |= {
             "RunUri": f"{data}/{kind}",
             "InputDataUrl": f"{data}/data/train-dataset",
+            "transform_input": f"{data}/data/batch-dataset/{batch_file}" if batch_file else None,
         }
     if model_artifacts_bucket is not None:
         known["ArtifactsUri"] = f"s3://{model_artifacts_bucket}/{model_name}/{stage}"

@@ -53,6 +53,7 @@ def get_pipeline(
     pipeline_name: str | None = None,
     base_job_prefix: str | None = None,
     stage: str = "dev",
+    code_uri: str | None = None,
     model_resolver_arn: str = MODEL_RESOLVER,
     run_recorder_arn: str = RUN_RECORDER,
 ) -> Any:
@@ -87,6 +88,9 @@ def get_pipeline(
         Before every job's name. Default: the prefix of model.yaml.
     stage
         Part of the artifacts' keys.
+    code_uri
+        S3 URI of what `pipeline_code.definitions.write_code` writes, without a slash at the end. Default: to be given
+        when the pipeline starts; the stack's own is the ``CodeUri`` of its pipeline.
     model_resolver_arn, run_recorder_arn
         ARNs of the stage's functions. Default: the markers that the stack replaces.
 
@@ -116,6 +120,7 @@ def get_pipeline(
             model_artifacts_bucket=model_artifacts_bucket,
             kms_key=kms_key,
             model_package_group_name=model_package_group_name,
+            code_uri=code_uri,
             stage=stage,
         )
     )
