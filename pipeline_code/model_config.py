@@ -32,6 +32,8 @@ from pipeline_code.hyperparameters import compiled
 from pipeline_code.mapping import Mapping, ModelConfigError
 from pipeline_code.steps.model import Column, Evaluation, Holdout, Model, Monitor, Value
 
+__all__ = ["DataFiles", "InstanceTypes", "ModelConfig", "ModelConfigError", "Thresholds", "load_model"]
+
 FILE = "model.yaml"
 PACKAGE = Path(__file__).resolve().parent
 
@@ -132,6 +134,22 @@ def _plain(value: Any) -> Any:
     return value
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe, and strict about a key that is there twice, where YAML's own would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"'{key.value}' is there twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
 def load_model(folder: Path | str) -> ModelConfig:
     """Read and check the model.yaml of a folder.
 
@@ -150,7 +168,7 @@ def load_model(folder: Path | str) -> ModelConfig:
     ) / FILE
     shown = f"{path.parent.name}/{FILE}"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise ModelConfigError(f"{shown}: there is no such file") from None
     except UnicodeDecodeError:
@@ -159,7 +177,7 @@ def load_model(folder: Path | str) -> ModelConfig:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise ModelConfigError(
-            f"{shown}{where}: is not YAML: {getattr(error, 'problem', None) or 'unreadable'}"
+            f"{shown}{where}: {getattr(error, 'problem', None) or 'unreadable'}; it must be YAML"
         ) from None
     return _config(Mapping(content, shown, ""), path.resolve().parent.name)
 

@@ -123,6 +123,7 @@ class _Reader:
         self.width = len(self.names)
         self.layout = ",".join(self.names)
         self.missing = frozenset(model.missing)
+        self.ids: set[str] = set()
         self.cached: dict[str, dict[str, tuple[Value | None, str, str]]] = {
             column.name: {} for column in columns
         }
@@ -219,6 +220,9 @@ class _Reader:
             self._problem("missing", line, name, "every row needs an id")
         elif any(letter in cell for letter in ',"\n\r'):
             self._problem("type", line, name, f"'{cell[:SHOWN]}' holds a comma, quote or line break")
+        elif cell in self.ids:
+            self._problem("value", line, name, f"'{cell[:SHOWN]}' is the id of an earlier row too")
+        self.ids.add(cell)
         return cell
 
     def _cell(self, column: Column, cell: str, line: int) -> Value | None:

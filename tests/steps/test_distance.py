@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pipeline_code.steps.quality.profile import Points
 from pipeline_code.steps.quality.sketch import K, kll, levels, points_of
 
 
-def _points(values: list[float]) -> Points:
+def _points(values: Sequence[float]) -> Points:
     distinct, counts = np.unique(np.array(values, dtype=np.float64), return_counts=True)
     return Points(distinct, counts.astype(np.float64))
 

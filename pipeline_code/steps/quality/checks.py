@@ -19,6 +19,7 @@ STRUCTURE = {
     "missing_column": "missing_column_check",
     "extra_column": "extra_column_check",
 }
+OF_A_CELL = {"type": "data_type_check", "value": "categorical_values_check", "missing": "completeness_check"}
 WHOLE = {
     "header": "Header row",
     "unreadable": "Unreadable file",
@@ -121,23 +122,23 @@ def _first_problems(problems: tuple[Problem, ...], column: str) -> dict[str, str
 
 
 def _structure(current: Profile, constraints: Mapping[str, FeatureConstraint]) -> list[Violation]:
-    """Return what is wrong with headers, widths, columns and whole files."""
+    """Return what is wrong with headers, widths, columns, ids and whole files: nothing here is a matter of degree."""
+    names = [column.name for column in current.columns]
     counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
     for problem in current.problems:
-        if problem.kind in STRUCTURE:
+        if problem.kind in STRUCTURE or problem.column not in names:
             key = problem.kind, problem.column
             counts[key] += 1
             first.setdefault(key, str(problem))
     found = [
         Violation(
             column or WHOLE[kind],
-            STRUCTURE[kind],
+            STRUCTURE.get(kind) or OF_A_CELL[kind],
             first[kind, column] + (f" (and {number - 1} more)" if number > 1 else ""),
         )
         for (kind, column), number in counts.items()
     ]
-    names = [column.name for column in current.columns]
     for kind, odd in (
         ("missing_column", [name for name in constraints if name not in names]),
         ("extra_column", [name for name in names if name not in constraints]),
