@@ -301,4 +301,16 @@ def _settled(cloudformation: Any, name: str, seen: set[str], good: Sequence[str]
         if event["ResourceStatus"].endswith("_FAILED")
     ]
     reason = failed[0] if failed else stack.get("StackStatusReason", "no reason")
+    if "DescribeEvents" in reason:
+        reason = _validation_error(cloudformation, stack["StackId"]) or reason
     raise DeploymentError(f"{stack['StackName']} ended {stack['StackStatus']}: {reason}")
+
+
+def _validation_error(cloudformation: Any, stack_id: str) -> str | None:
+    """What CloudFormation's check before the deployment found; its stack events only point there."""
+    for event in cloudformation.describe_events(StackName=stack_id)["OperationEvents"]:
+        if event.get("ValidationStatusReason"):
+            return (
+                f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ValidationStatusReason']}"
+            )
+    return None

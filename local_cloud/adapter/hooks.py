@@ -67,6 +67,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "_object_record_from_version",
         "_object_versions",
         "_put_bucket_lifecycle",
+        "_resolve_sse_write_headers",
         "_delete_bucket_lifecycle",
         "bucket_policy_for_arn",
     ),

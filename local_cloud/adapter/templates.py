@@ -193,6 +193,18 @@ def _bucket(name: str, props: Properties) -> None:
         s3._delete_bucket_lifecycle(name)
 
 
+def _with_managed_key(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an upload ask for aws:kms without naming a key, as the CDK CLI does: S3's own key serves then."""
+
+    def resolve(headers: dict[str, str], bucket: str) -> Any:
+        algorithm = headers.get("x-amz-server-side-encryption")
+        if algorithm == "aws:kms" and not headers.get("x-amz-server-side-encryption-aws-kms-key-id"):
+            return {"x-amz-server-side-encryption": algorithm}, None
+        return original(headers, bucket)
+
+    return resolve
+
+
 def _topic(arn: str, props: Properties) -> None:
     attributes = hooks.module("services.sns")._topic_by_arn_any_scope(arn)["attributes"]
     if key := props.get("KmsMasterKeyId"):
@@ -235,3 +247,4 @@ def install(sagemaker: ModuleType) -> None:
     _also("AWS::S3::Bucket", _bucket)
     _also("AWS::SNS::Topic", _topic)
     _also("AWS::Scheduler::Schedule", _schedule)
+    hooks.wrap("services.s3", "_resolve_sse_write_headers", _with_managed_key)
