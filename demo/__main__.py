@@ -133,7 +133,7 @@ def bootstrap(world: World) -> None:
                 "--cloudformation-execution-policies",
                 f"arn:{settings.partition}:iam::aws:policy/AdministratorAccess",
             ]
-            started.append((name, cdk.begin(arguments, env, log), log))
+            started.append((name, cdk.begin(arguments, env, log, folder=world.work), log))
         for name, process, log in started:
             cdk.finish(process, f"cdk bootstrap of {name}", log)
             world.story.progress(f"{name} {settings.accounts[name]}")

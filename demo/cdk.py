@@ -29,13 +29,15 @@ def environment(credentials: Mapping[str, str], settings_file: Path) -> dict[str
     }
 
 
-def begin(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a CDK command whose output goes to a log file."""
+def begin(
+    arguments: Sequence[str], env: Mapping[str, str], log: Path, *, folder: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    """Start a CDK command whose output goes to a log file; where the folder has no cdk.json it needs no synthesis."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         return subprocess.Popen(
             [str(NODE), str(CLI), *arguments],
-            cwd=ROOT,
+            cwd=folder,
             env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=out,
