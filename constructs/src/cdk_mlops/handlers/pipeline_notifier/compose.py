@@ -14,6 +14,7 @@ from shared.alerts import Alert
 from shared.text import number, one_line, shorten
 
 MOST_FEATURES = 20
+MESSAGE_LIMIT = 1500
 _RETRAINS_ON = {
     "drift": "drift only",
     "violation": "drift and on data-quality violations",
@@ -209,14 +210,19 @@ def drifted(facts: Facts) -> list[dict[str, Any]]:
 def _drift(facts: Facts, place: Place) -> Words:
     features = drifted(facts)
     message = facts.cause.message or one_line((facts.run.finding or {}).get("message", ""))
+    message = shorten(message, MESSAGE_LIMIT)
     why = [f"DataDriftDetected: {message}"] if message or not features else ["DataDriftDetected:"]
     for item in features[:MOST_FEATURES]:
         limit = number(item.get("threshold"))
-        why.append(f"- {item.get('name')}: distance {number(item.get('distance'))}, limit {limit}")
+        why.append(f"- {_name(item.get('name'))}: distance {number(item.get('distance'))}, limit {limit}")
     if len(features) > MOST_FEATURES:
         why.append(f"- and {len(features) - MOST_FEATURES} more")
     told = ", ".join(f"{item.get('name')} {number(item.get('distance'), 2)}" for item in features)
     return Words(f"data drift in {told}" if told else "data drift", why, _drift_todo(facts, place))
+
+
+def _name(value: object) -> str:
+    return shorten(one_line(value), 80)
 
 
 def _drift_todo(facts: Facts, place: Place) -> list[str]:
@@ -244,10 +250,10 @@ def _drift_todo(facts: Facts, place: Place) -> list[str]:
 
 def _violation(facts: Facts, place: Place) -> Words:
     violations = [item for item in (facts.verdict or {}).get("violations", []) if isinstance(item, dict)]
-    why = [f"DataQualityViolated: {facts.cause.message}"]
+    why = [f"DataQualityViolated: {shorten(facts.cause.message, MESSAGE_LIMIT)}"]
     for item in violations[:MOST_FEATURES]:
         detail = shorten(one_line(item.get("description", "")), 300)
-        why.append(f"- {item.get('feature_name')}: {item.get('constraint_check_type')}, {detail}")
+        why.append(f"- {_name(item.get('feature_name'))}: {item.get('constraint_check_type')}, {detail}")
     if len(violations) > MOST_FEATURES:
         why.append(f"- and {len(violations) - MOST_FEATURES} more")
     checks = sorted({str(item.get("constraint_check_type")) for item in violations})
