@@ -1,4 +1,4 @@
-"""Acceptance: no FullAccess, no service:*, no resource * without a reason, one service a trust; and policies of constant size."""
+"""Acceptance: no FullAccess, no service:*, no resource * without a reason, one service a trust, constant size."""
 
 from __future__ import annotations
 

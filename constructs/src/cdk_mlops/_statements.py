@@ -43,10 +43,12 @@ def document(statements: Sequence[Statement]) -> iam.PolicyDocument:
 def grant(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:
     """Add the statements to the grantee's policy.
 
+    To a role imported with ``mutable=False`` CDK adds nothing, and doesn't say so: grant where that role is made.
+
     Raises
     ------
     ValueError
-        If the grantee has no policy that can be changed here.
+        If the grantee has no policy of its own.
     """
     grants = []
     for statement in statements:
@@ -58,8 +60,8 @@ def grant(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant
         )
         if not granted.success:
             raise ValueError(
-                f"grantee must have a policy that can be changed here, got {grantee.grant_principal}; "
-                "import the role as mutable, or grant where the role is made"
+                "grantee must have a policy that can be changed here, such as a role or a user; "
+                f"got {type(grantee).__name__}"
             )
         grants.append(granted)
     return reduce(lambda first, second: first.combine(second), grants)

@@ -1,0 +1,209 @@
+"""Job roles and people's roles: what they may do, and what not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk import aws_iam as iam
+
+from cdk_mlops import (
+    DataScientistRole,
+    JobNetwork,
+    ModelNames,
+    OperatorRole,
+    SageMakerPipeline,
+    StageDataBucket,
+)
+from tests.library.library_app import (
+    DEV,
+    MAMMO,
+    PROD,
+    new_stack,
+    only,
+    stage_template,
+    statements,
+    template_of,
+)
+
+
+def job_role(kind: str, vpc: bool = False) -> dict[str, Any]:
+    return only(stage_template("prod", vpc=vpc), "AWS::IAM::Role", f"{kind}Role")
+
+
+def text_of(sid: str, kind: str = "Train") -> str:
+    return json.dumps(statements(job_role(kind))[sid])
+
+
+@pytest.mark.parametrize("kind", ["Train", "Inference"])
+def test_sagemaker_assumes_a_job_role_for_this_account_only(kind: str) -> None:
+    role = job_role(kind)
+    assert role["RoleName"] == f"mammo-severity-prod-{kind.lower()}"
+    assert role["Path"] == f"/mlops/prod/{kind.lower()}/"
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": PROD}
+    assert (
+        trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1][-1] == f":sagemaker:eu-west-1:{PROD}:*"
+    )
+
+
+@pytest.mark.parametrize("kind", ["Train", "Inference"])
+def test_a_job_role_passes_only_itself_and_only_to_sagemaker(kind: str) -> None:
+    statement = statements(job_role(kind))["PassItself"]
+    name = f"role/mlops/prod/{kind.lower()}/mammo-severity-prod-{kind.lower()}"
+    assert statement["Resource"]["Fn::Join"][1][-1] == f":iam::{PROD}:{name}"
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "jobs"), [("Train", ("processing", "training")), ("Inference", ("processing", "transform"))]
+)
+def test_a_job_role_runs_only_its_models_jobs(kind: str, jobs: tuple[str, ...]) -> None:
+    found = [
+        one["Fn::Join"][1][-1].split(":")[-1] for one in statements(job_role(kind))["OwnJobs"]["Resource"]
+    ]
+    assert found == [f"{job}-job/mammo-severity-{kind.lower()}-*" for job in jobs]
+
+
+def test_the_train_role_registers_versions_only_as_waiting_and_never_approves() -> None:
+    found = statements(job_role("Train"))
+    assert found["RegisterAsWaiting"]["Condition"] == {
+        "StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
+    }
+    assert found["NeverApprove"] == {
+        "Sid": "NeverApprove",
+        "Effect": "Deny",
+        "Action": "sagemaker:UpdateModelPackage",
+        "Resource": "*",
+    }
+
+
+def test_the_inference_role_neither_registers_nor_approves() -> None:
+    found = statements(job_role("Inference"))
+    assert found["NeverRegister"]["Effect"] == "Deny"
+    allowed = [one for one in found.values() if one["Effect"] == "Allow"]
+    assert "CreateModelPackage" not in json.dumps(allowed)
+    assert "UpdateModelPackage" not in json.dumps(allowed)
+
+
+def test_the_inference_role_makes_models_of_its_own_name_from_versions_of_its_group() -> None:
+    assert "model/mammo-severity-inference-*" in text_of("OwnModels", "Inference")
+    assert "model-package/mammo-severity-model-package/*" in text_of("CreateModelOfVersion", "Inference")
+
+
+def test_the_train_role_writes_its_runs_and_its_stages_artifacts_only() -> None:
+    assert text_of("RunWrite").count("/mammography-severity-model/train/*") == 1
+    assert text_of("ArtifactsWrite").count("/mammography-severity-model/prod/*") == 1
+    writing = [sid for sid, one in statements(job_role("Train")).items() if "s3:PutObject" in one["Action"]]
+    assert writing == ["RunWrite", "ArtifactsWrite"]
+
+
+def test_the_inference_role_writes_its_runs_only_and_decrypts_artifacts_only() -> None:
+    found = statements(job_role("Inference"))
+    assert [sid for sid, one in found.items() if "s3:PutObject" in one["Action"]] == ["RunWrite"]
+    assert found["ArtifactsKeyUse"]["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
+
+
+def test_a_job_role_calls_only_the_steps_functions() -> None:
+    statement = statements(job_role("Train"))["RunSteps"]
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert [one["Fn::GetAtt"][0][:22] for one in statement["Resource"]] == [
+        "mammoseverityResolverF",
+        "mammoseverityRecorderF",
+    ]
+
+
+def test_network_interfaces_are_allowed_only_in_the_subnets_of_the_settings() -> None:
+    assert "ec2:" not in json.dumps(job_role("Train"))
+    found = statements(job_role("Train", vpc=True))
+    assert "subnet/subnet-0123456789abcdef1" in json.dumps(found["CreateInterface"]["Resource"])
+    assert "ec2:Subnet" in json.dumps(found["UseInterface"]["Condition"])
+    assert all("Describe" in action for action in found["LookAtNetworkKnowsNoResource"]["Action"])
+
+
+@pytest.mark.parametrize(
+    ("props", "message"),
+    [
+        ({"subnets": (), "security_groups": ("sg-01234567",)}, "subnets must hold at least one id"),
+        (
+            {"subnets": ("subnet-01234567",), "security_groups": ("subnet-01234567",)},
+            "security_groups must hold ids",
+        ),
+    ],
+)
+def test_fails_for_a_network_that_cant_be(props: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        JobNetwork(**props)
+
+
+def test_a_prefix_has_at_most_32_characters() -> None:
+    assert ModelNames(prefix="a" * 32, model_name="m", package_group="g")
+
+
+@pytest.mark.parametrize("prefix", ["", "a" * 33, "Mammo", "mammo_severity", "-mammo", "mammo-"])
+def test_fails_for_a_prefix_that_cant_begin_a_name(prefix: str) -> None:
+    with pytest.raises(
+        ValueError, match="prefix must be 1 to 32 lower-case letters, digits and inner hyphens"
+    ):
+        ModelNames(prefix=prefix, model_name="m", package_group="g")
+
+
+def people(kind: type[DataScientistRole] | type[OperatorRole], **props: Any) -> dict[str, Any]:
+    stack = new_stack()
+    data = StageDataBucket(stack, "Data", stage="dev")
+    principals = [f"arn:aws:iam::{DEV}:user/ada"]
+    role = kind(stack, "People", **{"stage": "dev", "principals": principals, "data_bucket": data, **props})
+    role.allow(SageMakerPipeline.from_pipeline_name(stack, "Pipeline", "mammo-severity-train-pipeline"))
+    return template_of(stack)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(DataScientistRole, "data-scientist"), (OperatorRole, "operator")]
+)
+def test_people_assume_their_role_with_multi_factor_authentication(kind: Any, name: str) -> None:
+    role = only(people(kind), "AWS::IAM::Role")
+    assert (role["RoleName"], role["Path"]) == (f"mlops-dev-{name}", f"/mlops/dev/{name}/")
+    assert role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] == {
+        "Bool": {"aws:MultiFactorAuthPresent": "true"}
+    }
+
+
+def test_people_start_only_the_pipelines_they_are_allowed() -> None:
+    document = only(people(OperatorRole), "AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    start = [one for one in document if "sagemaker:StartPipelineExecution" in one["Action"]]
+    assert len(start) == 1
+    assert start[0]["Resource"]["Fn::Join"][1][-1].endswith(":pipeline/mammo-severity-train-pipeline")
+
+
+def test_operators_read_results_and_alerts_but_no_training_data() -> None:
+    document = only(people(OperatorRole), "AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    read = next(one for one in document if one["Action"] == "s3:GetObject")
+    assert [one["Fn::Join"][1][-1].split("/", 1)[1] for one in read["Resource"]] == [
+        "*/inference/*",
+        "*/state/*",
+    ]
+
+
+def test_an_existing_studio_role_gets_the_same_permissions() -> None:
+    stack = new_stack()
+    data = StageDataBucket(stack, "Data", stage="dev")
+    studio = iam.Role.from_role_arn(stack, "Studio", f"arn:aws:iam::{DEV}:role/studio")
+    DataScientistRole.from_role(stack, "People", role=studio, data_bucket=data)
+    assert only(template_of(stack), "AWS::IAM::Policy")["Roles"] == ["studio"]
+
+
+def test_fails_for_a_people_role_without_people() -> None:
+    with pytest.raises(ValueError, match="principals must name who may assume the role"):
+        people(OperatorRole, principals=[])
+
+
+def test_fails_for_a_person_who_is_no_arn() -> None:
+    with pytest.raises(ValueError, match="principals must be the ARN of a user"):
+        people(DataScientistRole, principals=["ada"])
+
+
+def test_the_models_names_stay_within_the_length_of_a_roles_name() -> None:
+    assert len(f"{'a' * 32}-{'b' * 16}-data-scientist") <= 64
+    assert len(MAMMO.prefix) <= 32
