@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import uuid
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -311,7 +312,7 @@ def test_status_changes_arrive_on_the_default_bus(stage: Stage) -> None:
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
     run = stage.finish(stage.start(name))
-    told = []
+    told: list[dict[str, Any]] = []
 
     def all_told() -> bool:
         told.extend(json.loads(message["Body"]) for message in received(stage.cloud, DEV, url))
