@@ -145,12 +145,37 @@ def test_an_event_delivered_twice_at_the_same_moment_starts_one_training(world: 
     assert decisions[0]["train_execution_arn"] == decisions[1]["train_execution_arn"]
 
 
-def test_two_runs_that_drift_at_the_same_moment_start_one_training(world: World) -> None:
+def test_a_finding_and_a_failure_of_one_run_at_the_same_moment_start_one_training() -> None:
+    world = World("any_failure")
     meeting = threading.Barrier(2, timeout=5)
     seen = threading.local()
 
     def meet(bucket: str, key: str) -> None:
         if not hasattr(seen, "met"):
+            seen.met = True
+            meeting.wait()
+
+    world.s3.before_put = meet
+    decisions: list[dict[str, Any]] = []
+    threads = [
+        threading.Thread(target=lambda event=event: decisions.append(world.decide(event)))
+        for event in (finding(), failure())
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.started == 1
+    assert decisions[0]["event_id"] == decisions[1]["event_id"]
+
+
+@pytest.mark.parametrize("where", ["run", "last.json"])
+def test_two_runs_that_drift_at_the_same_moment_start_one_training(world: World, where: str) -> None:
+    meeting = threading.Barrier(2, timeout=5)
+    seen = threading.local()
+
+    def meet(bucket: str, key: str) -> None:
+        if where in key and not hasattr(seen, "met"):
             seen.met = True
             meeting.wait()
 

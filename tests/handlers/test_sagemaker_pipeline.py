@@ -330,6 +330,14 @@ def test_delete_leaves_a_pipeline_that_another_stack_took_over(made: World) -> N
     assert NAME in made.sagemaker.pipelines
 
 
+def test_delete_leaves_a_pipeline_that_another_stack_made_meanwhile(made: World) -> None:
+    made.sagemaker.pipelines.clear()
+    made.tags.clear()
+    made.send("Create", stack=STACK.replace("DevStack", "OtherStack"), request_id="2" * 36)
+    assert made.send("Delete", NAME, request_id="3" * 36)["Status"] == "SUCCESS"
+    assert NAME in made.sagemaker.pipelines
+
+
 def test_a_pipeline_whose_creation_was_reported_as_failed_is_deleted_on_roll_back(made: World) -> None:
     # CloudFormation was told of a failure, although the pipeline was made: the answer came too late
     assert made.send("Delete", "not-created:Train:11111111")["Status"] == "SUCCESS"

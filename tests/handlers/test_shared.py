@@ -170,6 +170,23 @@ def test_the_claim_of_a_dead_invocation_is_taken_over(claims: Claims, clock: Clo
         claims.acquire(KEY, "one", {})
 
 
+def test_a_dead_invocations_claim_is_taken_over_by_one_of_two(
+    claims: Claims, clock: Clock, s3: FakeS3
+) -> None:
+    claims.acquire(KEY, "one", {})
+    clock.sleep(TAKE_OVER_AFTER.total_seconds())
+
+    def another_is_faster(bucket: str, key: str) -> None:
+        if s3.called("GetObject"):
+            s3.before_put = None
+            assert claims.acquire(KEY, "two", {}) is True
+
+    s3.before_put = another_is_faster
+    with pytest.raises(ClaimedElsewhere, match="taken over"):
+        claims.acquire(KEY, "three", {})
+    assert s3.json("data", KEY)["request_id"] == "two"
+
+
 def test_an_unreadable_claim_is_taken_over(claims: Claims, s3: FakeS3) -> None:
     s3.put("data", KEY, b"{")
     assert claims.acquire(KEY, "one", {}) is True
