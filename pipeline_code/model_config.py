@@ -39,8 +39,8 @@ PACKAGE = Path(__file__).resolve().parent
 
 # a word of letters and digits, words joined by hyphens
 NAME = r"[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*"
-# derived names append up to 24 characters (`-registry-data-scientist`), jobs an id; the limits are 64 and 63
-PREFIX_LENGTH = 32
+# a job's name must still hold `<prefix>-inference-` when it is cut to 37 characters: roles are narrowed to it
+PREFIX_LENGTH = 24
 NAME_LENGTH = 63
 STEP_PREFIX_LENGTH = 24
 RESERVED_SEGMENTS = ("train", "inference")

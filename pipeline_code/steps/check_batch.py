@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .data_quality import add_comparison_threshold
+from .data_quality import add_drift_threshold
 from .data_quality import check_batch as check
 from .model import Model, read_model
 from .prepare import write_nothing, write_prepared
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="withhold",
         help="whether a batch that has drifted is scored (default: %(default)s)",
     )
-    add_comparison_threshold(options)
+    add_drift_threshold(options)
     given = options.parse_args(arguments)
     return run(
         lambda: check_and_prepare(
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.input,
             given.output,
             deliver_on_drift=given.predictions_on_drift == "deliver",
-            comparison_threshold=given.comparison_threshold,
+            drift_threshold=given.drift_threshold,
         )
     )
 
@@ -45,7 +45,7 @@ def check_and_prepare(
     output: Path,
     *,
     deliver_on_drift: bool = False,
-    comparison_threshold: float | None = None,
+    drift_threshold: float | None = None,
 ) -> str:
     """Do the step's work; return the exit message.
 
@@ -61,7 +61,7 @@ def check_and_prepare(
         inputs / "batch",
         inputs,
         folder_of(output, "report"),
-        comparison_threshold=comparison_threshold,
+        drift_threshold=drift_threshold,
         deliver_on_drift=deliver_on_drift,
     )
     prepared = folder_of(output, "prepared")

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     modes = parser.add_subparsers(dest="mode", required=True)
     for mode, told in (("baseline", "describe training data"), ("check", "check a batch against a baseline")):
         add_folders(modes.add_parser(mode, help=told))
-    add_comparison_threshold(modes.choices["check"])
+    add_drift_threshold(modes.choices["check"])
     given = parser.parse_args(arguments)
     if given.mode == "baseline":
         return run(lambda: baseline(read_model(given.model), given.input / "data", given.output))
@@ -38,15 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.input / "data",
             given.input,
             folder_of(given.output, "report"),
-            comparison_threshold=given.comparison_threshold,
+            drift_threshold=given.drift_threshold,
         )[2]
     )
 
 
-def add_comparison_threshold(parser: argparse.ArgumentParser) -> None:
-    """Add ``--comparison-threshold``."""
+def add_drift_threshold(parser: argparse.ArgumentParser) -> None:
+    """Add ``--drift-threshold``."""
     parser.add_argument(
-        "--comparison-threshold",
+        "--drift-threshold",
         type=_share,
         help="distance above which a feature has drifted (default: as in the baseline's constraints)",
     )
@@ -81,7 +81,7 @@ def check_batch(
     baseline_root: Path,
     report: Path,
     *,
-    comparison_threshold: float | None = None,
+    drift_threshold: float | None = None,
     deliver_on_drift: bool = False,
 ) -> tuple[Verdict, list[FileRows], str]:
     """Check a batch and write the report.
@@ -98,7 +98,7 @@ def check_batch(
     UsageError
         The baseline can't be read.
     """
-    known, constraints = read_baseline(baseline_root, model, comparison_threshold=comparison_threshold)
+    known, constraints = read_baseline(baseline_root, model, drift_threshold=drift_threshold)
     problems: list[Problem] = []
     files = [
         read_batch_file(path, path.relative_to(batch).as_posix(), model, problems)

@@ -99,7 +99,7 @@ def test_a_batch_that_drifted_is_prepared_where_predictions_are_to_be_delivered(
 
 
 def test_a_higher_threshold_lets_a_drift_pass(bench: Workbench, part1: Path, files: dict[str, Path]) -> None:
-    verdict = bench.check("run", part1 / "baseline", files[dataset.OUTLIERS], "--comparison-threshold", "0.9")
+    verdict = bench.check("run", part1 / "baseline", files[dataset.OUTLIERS], "--drift-threshold", "0.9")
 
     assert verdict["verdict"] == "ok"
     assert {found["threshold"] for found in verdict["features"]} == {0.9}
@@ -354,7 +354,7 @@ def test_a_features_own_threshold_is_kept_when_the_batch_is_given_another(
     (baseline / "constraints.json").write_text(json.dumps(constraints))
     (baseline / "statistics.json").write_bytes((part1 / "baseline" / "statistics.json").read_bytes())
 
-    verdict = bench.check("run", baseline, files[dataset.OUTLIERS], "--comparison-threshold", "0.01")
+    verdict = bench.check("run", baseline, files[dataset.OUTLIERS], "--drift-threshold", "0.01")
 
     assert {found["name"]: found["threshold"] for found in verdict["features"]} == {
         "BIRADS": 0.01,

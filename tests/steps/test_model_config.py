@@ -73,7 +73,7 @@ def test_the_steps_read_back_what_was_compiled(tmp_path: Path) -> None:
         (("colums",), [], "colums is not a known key; did you mean 'columns'?"),
         (("names", "prefix"), "mammo severity", "names.prefix must hold letters, digits and single hyphens"),
         (("names", "prefix"), "mammo--severity", "got 'mammo--severity'"),
-        (("names", "prefix"), "a" * 33, "names.prefix must have at most 32 characters, got 33"),
+        (("names", "prefix"), "a" * 25, "names.prefix must have at most 24 characters, got 25"),
         (("names", "prefix"), "mammo-train", "names.prefix must hold no part 'train'"),
         (("names", "prefix"), "inference-mammo", "names.prefix must hold no part 'inference'"),
         (("names", "prefix"), 7, "names.prefix must be a text, got 7"),
@@ -186,7 +186,7 @@ def test_what_may_be_left_out_has_defaults(tmp_path: Path) -> None:
 
 
 def test_a_prefix_of_the_greatest_length_is_fine(tmp_path: Path) -> None:
-    assert load_model(_changed(tmp_path, "names", "prefix", to="a" * 32)).prefix == "a" * 32
+    assert load_model(_changed(tmp_path, "names", "prefix", to="a" * 24)).prefix == "a" * 24
 
 
 def test_a_prefix_may_hold_train_within_a_word(tmp_path: Path) -> None:

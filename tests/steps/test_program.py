@@ -69,7 +69,7 @@ def test_an_unknown_argument_has_the_exit_code_of_bad_usage(code: Path) -> None:
 
 @pytest.mark.parametrize("threshold", ["high", "-0.1", "1.1", "nan"])
 def test_a_threshold_that_is_no_share_is_refused(code: Path, threshold: str) -> None:
-    done = _run(code, "check_batch", "--comparison-threshold", threshold)
+    done = _run(code, "check_batch", "--drift-threshold", threshold)
 
     assert done.returncode == program.BAD_USAGE
     assert f"must be a number from 0 to 1, got '{threshold}'" in done.stderr

@@ -31,7 +31,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_baseline(
-    root: Path, model: Model, *, comparison_threshold: float | None = None
+    root: Path, model: Model, *, drift_threshold: float | None = None
 ) -> tuple[Profile, dict[str, FeatureConstraint]]:
     """Return the baseline below ``statistics`` and ``constraints`` of an input folder.
 
@@ -54,7 +54,7 @@ def read_baseline(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{STATISTICS} of the baseline is not in Model Monitor's format: {error}") from None
     try:
-        return profile, read_constraints(constraints, comparison_threshold=comparison_threshold)
+        return profile, read_constraints(constraints, drift_threshold=drift_threshold)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{CONSTRAINTS} of the baseline is not in Model Monitor's format: {error}") from None
 

@@ -129,7 +129,7 @@ def _monitoring_config(monitor: Monitor) -> dict[str, Any]:
 
 
 def read_constraints(
-    described: dict[str, Any], *, comparison_threshold: float | None = None
+    described: dict[str, Any], *, drift_threshold: float | None = None
 ) -> dict[str, FeatureConstraint]:
     """Return the constraints of each feature.
 
@@ -137,7 +137,7 @@ def read_constraints(
     ----------
     described
         constraints.json, ours or Model Monitor's; both spellings of a feature's overrides are read.
-    comparison_threshold
+    drift_threshold
         Takes the place of the data set's two comparison thresholds, not of a feature's own override.
 
     Raises
@@ -146,8 +146,8 @@ def read_constraints(
         It isn't such a file.
     """
     config = Config().updated(described.get("monitoring_config") or {})
-    if comparison_threshold is not None:
-        config = replace(config, threshold=comparison_threshold, categorical_threshold=comparison_threshold)
+    if drift_threshold is not None:
+        config = replace(config, threshold=drift_threshold, categorical_threshold=drift_threshold)
     result = {}
     for feature in described["features"]:
         own = config
