@@ -7,7 +7,6 @@ import contextvars
 import functools
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +18,7 @@ from local_cloud.adapter import (
     hooks,
     identity,
     keys,
+    notifications,
     request,
     templates,
 )
@@ -74,7 +74,6 @@ class Engine:
         hooks.check_hook_points()
         self._secure_port = secure_port
         self._secure_endpoint = secure_endpoint
-        self._outbox: list[dict[str, str]] = []
         self._service = service
         _register(service)
         request.install()
@@ -84,7 +83,7 @@ class Engine:
         templates.install(service)
         custom_resources.install()
         self._deliverer = delivery.install(service)
-        hooks.wrap("services.sns", "publish_internal", self._keeping_messages)
+        self._outbox = notifications.install()
         service.configure(
             EngineServices(
                 secure_endpoint=secure_endpoint,
@@ -94,19 +93,9 @@ class Engine:
             )
         )
 
-    def _keeping_messages(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def publish(topic_arn: str, message: Any, subject: str = "", **kwargs: Any) -> Any:
-            result = original(topic_arn, message, subject, **kwargs)
-            if result is not None and not result.get("duplicate"):
-                text = message if isinstance(message, str) else json.dumps(message)
-                self._outbox.append({"topic_arn": topic_arn, "subject": subject or "", "body": text})
-            return result
-
-        return publish
-
     def messages(self, topic_arn: str) -> list[dict[str, str]]:
         """What was published to a topic, oldest first."""
-        return [message for message in self._outbox if message["topic_arn"] == topic_arn]
+        return self._outbox.of(topic_arn)
 
     def issue_session(
         self, role_arn: str, service: str, session_name: str, source_arn: str | None = None

@@ -122,6 +122,27 @@ def topic_key(resource: str) -> list[Check]:
         return _use_of_key(reference, ["kms:GenerateDataKey", "kms:Decrypt"], "sns")
 
 
+def condition_context(action: str, request: Request) -> dict[str, Any]:
+    """The values of condition keys that ministack doesn't read from a request."""
+    if action == "cloudwatch:PutMetricData":
+        return {"cloudwatch:namespace": request.form().get("Namespace")}
+    return {}
+
+
+def entries(action: str, resource: str, request: Request) -> list[Check]:
+    """One check an event: AWS judges each entry of a PutEvents by its own source and detail type."""
+    if action != "events:PutEvents":
+        return []
+    return [
+        Check(
+            action,
+            resource,
+            {"events:source": entry.get("Source"), "events:detail-type": entry.get("DetailType")},
+        )
+        for entry in request.json().get("Entries") or []
+    ]
+
+
 def _further_checks(action: str, resource: str, request: Request) -> list[Check]:
     checks = passed_roles(action, request)
     if action.startswith("s3:"):
@@ -168,13 +189,11 @@ def _enforcing(sagemaker: ModuleType) -> Callable[[Callable[..., Any]], Callable
                 if key is not None:
                     resource_arn = key["Arn"]
                     service_context = {**(service_context or {}), **keys.condition_context(key)}
+            if each := entries(action, resource_arn, request):
+                return check_all(access_key, region, each)
+            context = {**(service_context or {}), **condition_context(action, request)}
             denied = original(
-                access_key,
-                action,
-                service,
-                region,
-                resource_arn=resource_arn,
-                service_context=service_context,
+                access_key, action, service, region, resource_arn=resource_arn, service_context=context
             )
             return denied or check_all(access_key, region, _further_checks(action, resource_arn, request))
 

@@ -39,6 +39,9 @@ def service_may(service: str, action: str, resource: str, source_arn: str | None
     context: dict[str, Any] = {"aws:principalisawsservice": "true"}
     if source_arn:
         context |= {"aws:sourcearn": source_arn, "aws:sourceaccount": account_of(source_arn)}
+        if service != EVENTS:
+            # A topic's default policy asks for the owner; EventBridge alone doesn't say whom it acts for.
+            context["aws:sourceowner"] = account_of(source_arn)
     if action.startswith("kms:"):
         context |= keys.condition_context(keys.find_key(resource) or {"Arn": resource, "KeyId": ""})
     ctx = evaluator.EvalContext(
@@ -65,15 +68,24 @@ def _require_role(service: str, role: str | None, action: str, resource: str, so
         raise _no_permission(f"{role} may not {action} on {resource}")
 
 
-def _require_topic_key(service: str, topic_arn: str) -> None:
+def require_topic(service: str, topic_arn: str, source_arn: str) -> None:
+    """Require that a service may publish to a topic: its policy, and its key if it has one.
+
+    Raises
+    ------
+    DeliveryError
+        It may not, or there is no such topic.
+    """
     topic = hooks.module("services.sns")._topic_by_arn_any_scope(topic_arn)
     if topic is None:
         raise DeliveryError("RESOURCE_NOT_FOUND", f"there is no topic {topic_arn}")
+    if not service_may(service, "sns:Publish", topic_arn, source_arn):
+        raise _no_permission(f"the policy of {topic_arn} doesn't let {service} publish")
     reference = topic["attributes"].get("KmsMasterKeyId")
     if not reference:
         return
     key = keys.find_key(reference)
-    # No source conditions here: EventBridge doesn't send them to KMS.
+    # No source conditions here: they are not sent to KMS.
     actions = ("kms:GenerateDataKey", "kms:Decrypt")
     if key is None or not all(service_may(service, action, key["Arn"], None) for action in actions):
         raise _no_permission(f"the key {reference} of {topic_arn} doesn't admit {service}")
@@ -163,9 +175,7 @@ class Deliverer:
                 raise _no_permission(f"the policy of {arn} doesn't let {EVENTS} invoke it for {rule_arn}")
             _to_lambda(arn, payload)
         elif service == "sns":
-            _require_topic_key(EVENTS, arn)
-            if not service_may(EVENTS, "sns:Publish", arn, rule_arn):
-                raise _no_permission(f"the policy of {arn} doesn't let {EVENTS} publish")
+            require_topic(EVENTS, arn, rule_arn)
             hooks.module("services.sns").publish_internal(arn, payload, "")
         elif service == "sqs":
             if not service_may(EVENTS, "sqs:SendMessage", arn, rule_arn):

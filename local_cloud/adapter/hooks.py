@@ -71,7 +71,14 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "_delete_bucket_lifecycle",
         "bucket_policy_for_arn",
     ),
-    "services.sns": ("_topic_by_arn_any_scope", "publish_internal", "topic_policy_allows"),
+    "services.cloudwatch": ("_dispatch_alarm_actions",),
+    "services.sns": (
+        "_deliver_to_lambda",
+        "_fanout",
+        "_topic_by_arn_any_scope",
+        "publish_internal",
+        "topic_policy_allows",
+    ),
     "services.sqs": ("_queue_by_arn", "queue_policy_allows"),
     "services.eventbridge": (
         "_apply_input_transformer",

@@ -233,3 +233,45 @@ def test_firing_an_unknown_or_disabled_schedule_says_so(engine: LocalCloud) -> N
     disabled = make_schedule(engine, pipeline_target(role, "p"), State="DISABLED")
     with pytest.raises(LocalCloudError, match="is disabled"):
         engine.fire_schedules(DEV, name=disabled)
+
+
+@pytest.mark.parametrize("key_admits", [True, False])
+def test_an_alarm_reaches_an_encrypted_topic_only_if_the_key_admits_it(
+    engine: LocalCloud, key_admits: bool
+) -> None:
+    service = {"Principal": {"Service": "cloudwatch.amazonaws.com"}}
+    admit = {**service, **allow("kms:GenerateDataKey*", "kms:Decrypt")}
+    key = make_key(engine, DEV, *([admit] if key_admits else []))
+    sns, cloudwatch = engine.session(DEV).client("sns"), engine.session(DEV).client("cloudwatch")
+    topic = sns.create_topic(Name=unique("topic"), Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    name = unique("metric")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        AlarmActions=[topic],
+        Namespace="test",
+        MetricName=name,
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    cloudwatch.put_metric_data(Namespace="test", MetricData=[{"MetricName": name, "Value": 1.0}])
+    assert [message.subject[:5] for message in engine.messages(topic)] == (["ALARM"] if key_admits else [])
+
+
+@pytest.mark.parametrize("lets", [True, False])
+def test_a_topic_invokes_a_function_that_lets_it(engine: LocalCloud, lets: bool) -> None:
+    function, bucket = noting_function(engine, DEV)
+    sns = engine.session(DEV).client("sns")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)
+    if lets:
+        permit(engine, function, topic, "sns.amazonaws.com")
+    sns.publish(TopicArn=topic, Subject="s", Message="hello")
+    if lets:
+        found = eventually(lambda: noted(engine, DEV, bucket))
+        assert found["Records"][0]["Sns"]["Message"] == "hello"
+    else:
+        time.sleep(0.5)
+        assert noted(engine, DEV, bucket) is None

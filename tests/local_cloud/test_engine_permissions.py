@@ -312,3 +312,31 @@ def test_publishing_to_an_encrypted_topic_needs_its_key(engine: LocalCloud) -> N
     with_key = as_role(engine, DEV, publish, use).client("sns")
     with_key.publish(TopicArn=topic["TopicArn"], Subject="s", Message="m")
     assert [tuple(message) for message in engine.messages(topic["TopicArn"])] == [("s", "m")]
+
+
+def test_metrics_can_be_narrowed_to_a_namespace(engine: LocalCloud) -> None:
+    when = {"StringEquals": {"cloudwatch:namespace": "ours"}}
+    cloudwatch = as_role(engine, DEV, allow("cloudwatch:PutMetricData", when=when)).client("cloudwatch")
+    datum = {"MetricName": "m", "Value": 1.0}
+    cloudwatch.put_metric_data(Namespace="ours", MetricData=[datum])
+    denied(cloudwatch.put_metric_data, Namespace="theirs", MetricData=[datum])
+
+
+def test_events_can_be_narrowed_to_a_source_each_entry(engine: LocalCloud) -> None:
+    bus = f"arn:aws:events:us-east-1:{DEV}:event-bus/default"
+    when = {"StringEquals": {"events:source": "ours", "events:detail-type": "Finding"}}
+    events = as_role(engine, DEV, allow("events:PutEvents", on=bus, when=when)).client("events")
+    ours = {"Source": "ours", "DetailType": "Finding", "Detail": "{}"}
+    events.put_events(Entries=[ours])
+    denied(events.put_events, Entries=[ours, {**ours, "Source": "theirs"}])
+    denied(events.put_events, Entries=[{**ours, "DetailType": "Other"}])
+
+
+def test_listing_can_be_narrowed_to_a_prefix(engine: LocalCloud) -> None:
+    bucket = unique("bucket")
+    engine.session(DEV).client("s3").create_bucket(Bucket=bucket)
+    when = {"StringLike": {"s3:prefix": "mine/*"}}
+    s3 = as_role(engine, DEV, allow("s3:ListBucket", on=f"arn:aws:s3:::{bucket}", when=when)).client("s3")
+    s3.list_objects_v2(Bucket=bucket, Prefix="mine/data")
+    denied(s3.list_objects_v2, Bucket=bucket, Prefix="theirs/")
+    denied(s3.list_objects_v2, Bucket=bucket)

@@ -271,3 +271,25 @@ def test_a_schedule_of_a_stack_keeps_its_time_zone(engine: LocalCloud) -> None:
     found = engine.session(DEV).client("scheduler").get_schedule(Name=name)
     assert found["ScheduleExpressionTimezone"] == "Europe/Berlin"
     assert found["FlexibleTimeWindow"]["MaximumWindowInMinutes"] == 15
+
+
+def test_a_retained_group_can_be_imported_but_not_by_its_name(engine: LocalCloud) -> None:
+    """Its primary identifier is its ARN, which is read-only: AWS imports it only where told to, by that ARN."""
+    name, stack = unique("group"), unique("stack")
+    arn = engine.session(REGISTRY).client("sagemaker").create_model_package_group(ModelPackageGroupName=name)
+    cloudformation = engine.session(REGISTRY).client("cloudformation")
+    template = json.dumps({"Resources": {"G": {**group(name), "DeletionPolicy": "Retain"}}})
+    change_set = {"StackName": stack, "ChangeSetName": "one", "TemplateBody": template}
+    cloudformation.create_change_set(**change_set, ChangeSetType="CREATE", ImportExistingResources=True)
+    found = cloudformation.describe_change_set(StackName=stack, ChangeSetName="one")
+    assert found["Changes"][0]["ResourceChange"]["Action"] == "Add"
+    cloudformation.delete_stack(StackName=stack)
+    identifier = {"ModelPackageGroupArn": arn["ModelPackageGroupArn"]}
+    wanted = {"ResourceType": "AWS::SageMaker::ModelPackageGroup", "LogicalResourceId": "G"}
+    cloudformation.create_change_set(
+        **{**change_set, "StackName": f"{stack}-2"},
+        ChangeSetType="IMPORT",
+        ResourcesToImport=[{**wanted, "ResourceIdentifier": identifier}],
+    )
+    cloudformation.execute_change_set(StackName=f"{stack}-2", ChangeSetName="one")
+    assert settled(engine, REGISTRY, f"{stack}-2")["StackStatus"] == "IMPORT_COMPLETE"
