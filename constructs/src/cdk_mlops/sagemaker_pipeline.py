@@ -184,7 +184,8 @@ class SageMakerPipeline(Pipeline):
         self.provider = SageMakerPipelineProvider.of_stack(self, stage) if provider is None else provider
         self.provider.serve(pipeline_name)
 
-        definition_asset = s3_assets.Asset(self, "Definition", path=str(compiled.path))
+        # Absolute, because CDK's process keeps the working directory that it was started in.
+        definition_asset = s3_assets.Asset(self, "Definition", path=str(compiled.path.resolve()))
         properties: dict[str, object] = {
             "PipelineName": pipeline_name,
             "DisplayName": pipeline_name if display_name is None else display_name,
@@ -250,7 +251,7 @@ class SageMakerPipeline(Pipeline):
         if isinstance(code, s3_assets.Asset):
             return code
         return s3_assets.Asset(
-            self, "Code", path=str(code), exclude=list(exclude), ignore_mode=IgnoreMode.GLOB
+            self, "Code", path=str(Path(code).resolve()), exclude=list(exclude), ignore_mode=IgnoreMode.GLOB
         )
 
     def _provider_statements(self, definition: s3_assets.Asset) -> list[Statement]:
