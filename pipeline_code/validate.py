@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_code.validate_references import References, expressions, is_expression, step_names
+from pipeline_code.validate_references import References, expressions, is_expression, output_names, step_names
 from pipeline_code.validate_shapes import CREATE, Request
+from pipeline_code.validate_skeleton import skeleton_errors
 
 CHARACTER_LIMIT = 1_048_576
 PARAMETER_LIMIT = 200
@@ -31,14 +32,12 @@ JOB_NAMES = {
     "Model": "ModelName",
 }
 TIMED = ("Processing", "QualityCheck", "Training")
-STEP_TYPES = {*CREATE, "Lambda", "Condition", "Fail"}
 PARAMETER_TYPES: dict[str, tuple[type, ...]] = {
     "String": (str,),
     "Integer": (int,),
     "Float": (float, int),
     "Boolean": (bool,),
 }
-RETRIED = {"Processing", "Training", "Transform", "Model", "RegisterModel"}
 RETRY_REASONS = {
     "Step.SERVICE_FAULT",
     "Step.THROTTLING",
@@ -97,52 +96,33 @@ def errors(text: str) -> list[str]:
         definition = json.loads(text)
     except json.JSONDecodeError as error:
         return [f"the definition is not JSON: {error}"]
-    parameters, steps = definition.get("Parameters", []), definition.get("Steps", [])
-    places = list(_places(steps))
-    found = list(_shape_errors(definition, parameters, places))
-    if found:  # without names and types nothing else can be looked up
+    found = skeleton_errors(definition)
+    if found:
         return found
+    parameters, steps = definition.get("Parameters", []), definition["Steps"]
+    places = list(_places(steps))
     references = References(parameters, [place.step for place in places])
-    return [
+    requests = [error for place in places for error in _request_errors(place.step, references)]
+    found = [
         *_parameter_errors(parameters, steps),
         *_reference_errors(places, references),
         *_graph_errors(places),
-        *(error for place in places for error in _step_errors(place.step, references)),
+        *requests,
         *_literal_errors(definition),
     ]
+    # These look into requests, so only where they are sound.
+    if not requests:
+        found += [error for place in places for error in _step_errors(place.step, references)]
+        found += _output_errors(places)
+    return found
 
 
 def _places(steps: list[dict[str, Any]], branch: tuple[str, str] | None = None) -> Iterator[Place]:
     for step in steps:
         yield Place(step, branch)
-        for side in ("IfSteps", "ElseSteps"):
-            arguments = step.get("Arguments", {})
-            if step.get("Type") == "Condition" and isinstance(arguments, dict):
-                yield from _places(arguments.get(side, []), (str(step.get("Name")), side))
-
-
-def _shape_errors(
-    definition: dict[str, Any], parameters: list[dict[str, Any]], places: list[Place]
-) -> Iterator[str]:
-    if definition.get("Version") != "2020-12-01":
-        yield f"Version must be '2020-12-01', got '{definition.get('Version')}'"
-    if not places:
-        yield "Steps must hold at least one step"
-    for parameter in parameters:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}", str(parameter.get("Name", ""))):
-            yield f"parameter '{parameter.get('Name')}': the name must be letters, digits, - and _"
-        if parameter.get("Type") not in PARAMETER_TYPES:
-            known = ", ".join(PARAMETER_TYPES)
-            yield f"parameter {parameter.get('Name')}: Type must be one of {known}; got '{parameter.get('Type')}'"
-    for place in places:
-        step = place.step
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", str(step.get("Name", ""))):
-            yield f"step '{step.get('Name')}': the name must be at most 64 letters, digits, - and _"
-        if step.get("Type") not in STEP_TYPES:
-            known = ", ".join(sorted(STEP_TYPES))
-            yield f"step {step.get('Name')}: Type must be one of {known}; got '{step.get('Type')}'"
-        if not isinstance(step.get("Arguments"), dict):
-            yield f"step {step.get('Name')}: has no Arguments"
+        if step["Type"] == "Condition":
+            for side in ("IfSteps", "ElseSteps"):
+                yield from _places(step["Arguments"].get(side, []), (str(step["Name"]), side))
 
 
 def _parameter_errors(parameters: list[dict[str, Any]], steps: list[dict[str, Any]]) -> Iterator[str]:
@@ -212,6 +192,29 @@ def _graph_errors(places: list[Place]) -> Iterator[str]:
     yield from _cycle(order)
 
 
+def _output_errors(places: list[Place]) -> Iterator[str]:
+    # An input takes every object whose key begins with its URI: `.../train` would take `.../train-summary/...` too.
+    uris = []
+    for place in places:
+        arguments = place.step["Arguments"]
+        outputs = arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        found = [
+            (output["OutputName"], output["S3Output"]["S3Uri"]) for output in outputs if "S3Output" in output
+        ]
+        if "TransformOutput" in arguments:
+            found.append(("TransformOutput", arguments["TransformOutput"]["S3OutputPath"]))
+        uris += [(f"{name} of {place.name}", _uri_text(uri)) for name, uri in found]
+    for number, (name, uri) in enumerate(uris):
+        for other, longer in uris[:number] + uris[number + 1 :]:
+            if longer.startswith(uri) and not (longer == uri and other > name):
+                yield f"output {other}: its URI begins with that of output {name}, so who reads that one gets both"
+
+
+def _uri_text(uri: Any) -> str:
+    join = uri.get("Std:Join") if isinstance(uri, dict) else None
+    return str(uri) if join is None else str(join["On"]).join(map(_uri_text, join["Values"]))
+
+
 def _cycle(needs: dict[str, set[str]]) -> Iterator[str]:
     left = {name: set(inner) - {name} for name, inner in needs.items()}
     for name, inner in needs.items():
@@ -234,10 +237,13 @@ def _needs(step: dict[str, Any]) -> set[str]:
     return step_names(_own(step)) | {str(name) for name in step.get("DependsOn", [])}
 
 
+def _request_errors(step: dict[str, Any], references: References) -> list[str]:
+    return Request(step, is_expression, references.find).errors() if step["Type"] in CREATE else []
+
+
 def _step_errors(step: dict[str, Any], references: References) -> Iterator[str]:
     kind = step["Type"]
     if kind in CREATE:
-        yield from Request(step, is_expression, references.find).errors()
         yield from _job_errors(step)
     if kind == "Processing":
         yield from _property_file_errors(step)
@@ -268,8 +274,7 @@ def _job_errors(step: dict[str, Any]) -> Iterator[str]:
 
 
 def _property_file_errors(step: dict[str, Any]) -> Iterator[str]:
-    outputs = step["Arguments"].get("ProcessingOutputConfig", {}).get("Outputs", [])
-    names = [output["OutputName"] for output in outputs]
+    names = output_names(step)
     for file in step.get("PropertyFiles", []):
         if file["OutputName"] not in names:
             yield (
@@ -297,17 +302,12 @@ def _condition_errors(step: dict[str, Any], references: References) -> Iterator[
         yield f"step {name}: has no Conditions"
     if not arguments.get("IfSteps") and not arguments.get("ElseSteps"):
         yield f"step {name}: has no steps in either branch"
-    for condition in arguments.get("Conditions", []):
-        kind = condition.get("Type")
+    for condition in arguments["Conditions"]:
+        kind = condition["Type"]
         if kind == "In":
-            operands = [condition.get("QueryValue"), *(condition.get("Values") or [None])]
-        elif kind in NUMERIC_CONDITIONS or kind == "Equals":
-            operands = [condition.get("LeftValue"), condition.get("RightValue")]
+            operands = [condition["QueryValue"], *condition["Values"]]
         else:
-            yield f"step {name}: unknown condition '{kind}'"
-            continue
-        if None in operands:
-            yield f"step {name}: condition {kind} lacks a value to compare"
+            operands = [condition["LeftValue"], condition["RightValue"]]
         kinds = {_kind(operand, references) for operand in operands} - {None}
         if kind in NUMERIC_CONDITIONS and kinds - {"Integer", "Float"}:
             yield f"step {name}: condition {kind} compares numbers, got a {', '.join(sorted(map(str, kinds)))}"
@@ -334,15 +334,14 @@ def _fail_errors(step: dict[str, Any]) -> Iterator[str]:
 
 
 def _retry_errors(step: dict[str, Any]) -> Iterator[str]:
-    policies = step.get("RetryPolicies", [])
-    if policies and step["Type"] not in RETRIED:
-        yield f"step {step['Name']}: a step of type {step['Type']} takes no RetryPolicies"
-    for policy in policies:
-        for reason in policy.get("ExceptionType", []):
+    for policy in step.get("RetryPolicies", []):
+        if not policy["ExceptionType"]:
+            yield f"step {step['Name']}: a retry policy names no reason to retry"
+        for reason in policy["ExceptionType"]:
             if reason not in RETRY_REASONS:
                 yield f"step {step['Name']}: unknown retry reason '{reason}'"
-        if not 1 <= policy.get("MaxAttempts", 0) <= ATTEMPT_LIMIT:
-            yield f"step {step['Name']}: MaxAttempts must be from 1 to {ATTEMPT_LIMIT}, got {policy.get('MaxAttempts')}"
+        if not 1 <= policy["MaxAttempts"] <= ATTEMPT_LIMIT:
+            yield f"step {step['Name']}: MaxAttempts must be from 1 to {ATTEMPT_LIMIT}, got {policy['MaxAttempts']}"
 
 
 def _literal_errors(value: Any, path: str = "definition") -> Iterator[str]:

@@ -131,10 +131,10 @@ class References:
         return _described(target, step, path)
 
     def _json_get(self, call: dict[str, Any]) -> Found:
-        target = str(call.get("PropertyFile", {}).get("Get", ""))
+        target = call["PropertyFile"]["Get"]
         found = re.fullmatch(r"Steps\.([^.]+)\.PropertyFiles\.([^.]+)", target)
-        if found is None or not call.get("Path"):
-            return Found(error=f"Std:JsonGet must name a step's property file and a path, got {call}")
+        if found is None:
+            return Found(error=f"Std:JsonGet must name a step's property file, got {target}")
         step = self.steps.get(found[1])
         if step is None:
             return Found(error=f"{target}: there is no step '{found[1]}'")
@@ -144,12 +144,23 @@ class References:
         return Found()
 
     def _join(self, call: dict[str, Any]) -> Found:
-        if set(call) != {"On", "Values"} or not isinstance(call["Values"], list) or not call["Values"]:
-            return Found(error=f"Std:Join must have On and a list of Values, got {call}")
+        if not call["Values"]:
+            return Found(error="Std:Join has no Values")
         for value in call["Values"]:
-            if isinstance(value, dict | list) and not is_expression(value):
+            if isinstance(value, dict) and not is_expression(value):
                 return Found(error=f"Std:Join joins texts and expressions, got {value}")
         return Found(kind="String")
+
+
+def output_names(step: dict[str, Any]) -> list[str]:
+    """Return the names of a processing step's outputs; what has none is left to the request's check."""
+    config = step["Arguments"].get("ProcessingOutputConfig")
+    outputs = config.get("Outputs") if isinstance(config, dict) else None
+    return [
+        str(item["OutputName"])
+        for item in (outputs if isinstance(outputs, list) else [])
+        if isinstance(item, dict) and "OutputName" in item
+    ]
 
 
 def _described(target: str, step: dict[str, Any], path: str) -> Found:
@@ -162,8 +173,7 @@ def _described(target: str, step: dict[str, Any], path: str) -> Found:
             return Found(error=f"{target}: {DESCRIBE[step['Type']]} answers no '{part}' there")
     output = re.match(r"ProcessingOutputConfig\.Outputs\['([^']+)'\]", path)
     if output is not None:
-        config = step["Arguments"].get("ProcessingOutputConfig", {})
-        names = [item["OutputName"] for item in config.get("Outputs", [])]
+        names = output_names(step)
         if output[1] not in names:
             return Found(error=f"{target}: the step has no output '{output[1]}', only: {', '.join(names)}")
     if not parts or shape.type_name in ("structure", "list", "map"):

@@ -1,7 +1,8 @@
 """Each rule of the checker fires on a definition that breaks it, and says so in one line."""
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -43,6 +44,14 @@ def parameter(name: str, **changes: Any) -> Callable[[Definition], None]:
         next(held for held in body["Parameters"] if held["Name"] == name).update(changes)
 
     return mutate
+
+
+def paths(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every part of a definition."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*above, key)
+        yield from paths(part, (*above, key))
 
 
 def nest_condition(body: Definition) -> None:
@@ -186,7 +195,23 @@ RULES = {
     ),
     "a Std:Join of a list": (
         sets("ResolveChampion", "Arguments/none_uri/Std:Join/Values", [["a"]]),
-        "Std:Join joins texts and expressions",
+        "Std:Join.Values[0]: must be str or int or float or bool or dict, got ['a']",
+    ),
+    "an output whose URI begins with another's": (
+        sets(
+            "PreProcessing",
+            "Arguments/ProcessingOutputConfig/Outputs/3/S3Output/S3Uri/Std:Join/Values/2",
+            "train-summary",
+        ),
+        "output summary of Mammo-PreProcessing: its URI begins with that of output train of Mammo-PreProcessing",
+    ),
+    "two outputs in one place": (
+        sets(
+            "PreProcessing",
+            "Arguments/ProcessingOutputConfig/Outputs/3/S3Output/S3Uri/Std:Join/Values/2",
+            "train",
+        ),
+        "its URI begins with that of output",
     ),
     "a nested condition": (nest_condition, "SageMaker knows no nested condition"),
     "a step in two branches": (
@@ -239,9 +264,12 @@ RULES = {
     "a parameter declared twice": (duplicate_parameter, "parameter RoleArn: is declared twice"),
     "a parameter of an unknown type": (
         parameter("CodeUri", Type="Uri"),
-        "Type must be one of String, Integer",
+        "definition.Parameters[1].Type: must be a text of at most 7 characters that matches String|Integer",
     ),
-    "a parameter whose name has a space": (parameter("CodeUri", Name="Code Uri"), "the name must be letters"),
+    "a parameter whose name has a space": (
+        parameter("CodeUri", Name="Code Uri"),
+        "definition.Parameters[1].Name: must be a text of at most 256 characters",
+    ),
     "a default of another type": (
         parameter("AucScoreThreshold", DefaultValue="0.85"),
         "parameter AucScoreThreshold: the default '0.85' is no Float",
@@ -250,14 +278,20 @@ RULES = {
         parameter("ModelApprovalStatus", DefaultValue="Waiting"),
         "parameter ModelApprovalStatus: the default 'Waiting' is not one of",
     ),
-    "an unknown type of step": (sets("Train", "Type", "Trainning"), "Type must be one of"),
-    "a step without a proper name": (sets("Train", "Name", "a b"), "step 'a b': the name must be"),
-    "a step without arguments": (sets("Train", "Arguments", None), "has no Arguments"),
-    "no steps": (lambda body: body.update(Steps=[]), "Steps must hold at least one step"),
-    "another version": (lambda body: body.update(Version="2021-01-01"), "Version must be '2020-12-01'"),
+    "an unknown type of step": (sets("Train", "Type", "Trainning"), "step 3.Type: must be a text of"),
+    "a step without a proper name": (
+        sets("Train", "Name", "a b"),
+        "step 3.Name: must be a text of at most 64 characters",
+    ),
+    "a step without arguments": (
+        sets("Train", "Arguments", None),
+        "step 3.Arguments: must be dict, got None",
+    ),
+    "no steps": (lambda body: body.update(Steps=[]), "definition.Steps: must hold at least one step"),
+    "another version": (lambda body: body.update(Version="2021-01-01"), "definition.Version: must be a text"),
     "a job without a name": (
         drops("Train", "Arguments/TrainingJobName"),
-        "step Mammo-Train: TrainingJobName must be the literal beginning of a job name",
+        'step Mammo-Train: Missing required parameter in input: "TrainingJobName"',
     ),
     "a job name that leaves SageMaker no room": (
         sets("Train", "Arguments/TrainingJobName", "mammo-" + "x" * 32),
@@ -277,8 +311,8 @@ RULES = {
         "input threshold must be a text, got a Float",
     ),
     "a function's output that isn't a text": (
-        sets("ResolveChampion", "OutputParameters/0/OutputType", "Integer"),
-        "output champion_version must be a String, got Integer",
+        sets("ExplainRejection", "OutputParameters/0/OutputType", "Integer"),
+        "step Mammo-ExplainRejection: output message must be a String, got Integer",
     ),
     "a condition without conditions": (
         sets("CheckAUCScore", "Arguments/Conditions", []),
@@ -286,7 +320,7 @@ RULES = {
     ),
     "an unknown condition": (
         sets("CheckAUCScore", "Arguments/Conditions/0/Type", "Above"),
-        "unknown condition 'Above'",
+        "Conditions[0]: Type must be one of In, Equals, GreaterThan",
     ),
     "a text compared as a number": (
         sets("CheckAUCScore", "Arguments/Conditions/0/RightValue", "0.85"),
@@ -294,7 +328,7 @@ RULES = {
     ),
     "a condition that lacks a side": (
         drops("CheckAUCScore", "Arguments/Conditions/0/RightValue"),
-        "lacks a value to compare",
+        "step Mammo-CheckAUCScore.Conditions[0]: RightValue is missing",
     ),
     "a condition that decides nothing": (
         lambda body: step(body, "CheckAUCScore")["Arguments"].update(IfSteps=[], ElseSteps=[]),
@@ -302,7 +336,7 @@ RULES = {
     ),
     "retries of a step that can't be retried": (
         sets("ResolveChampion", "RetryPolicies", [{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 2}]),
-        "a step of type Lambda takes no RetryPolicies",
+        "step Mammo-ResolveChampion: there is no such key as 'RetryPolicies'",
     ),
     "an unknown reason to retry": (
         sets("Train", "RetryPolicies/0/ExceptionType", ["Step.BORED"]),
@@ -310,7 +344,32 @@ RULES = {
     ),
     "retries without end": (
         drops("Train", "RetryPolicies/0/MaxAttempts"),
-        "MaxAttempts must be from 1 to 20",
+        "step Mammo-Train.RetryPolicies[0]: MaxAttempts is missing",
+    ),
+    "too many retries": (
+        sets("Train", "RetryPolicies/0/MaxAttempts", 21),
+        "MaxAttempts must be from 1 to 20, got 21",
+    ),
+    "no reason to retry": (sets("Train", "RetryPolicies/0/ExceptionType", []), "names no reason to retry"),
+    "a job name that an expression gives": (
+        sets("Train", "Arguments/TrainingJobName", {"Get": "Parameters.GitCommit"}),
+        "step Mammo-Train: TrainingJobName must be the literal beginning of a job name",
+    ),
+    "a key that steps don't have": (
+        sets("Train", "Retry", []),
+        "step Mammo-Train: there is no such key as 'Retry'",
+    ),
+    "an expression with a second key": (
+        sets("ResolveChampion", "Arguments/action", {"Get": "Parameters.CodeUri", "Else": "x"}),
+        "an expression must have one key, got Get, Else",
+    ),
+    "a Std:Join without values": (
+        sets("ResolveChampion", "Arguments/none_uri/Std:Join/Values", []),
+        "step Mammo-ResolveChampion: Std:Join has no Values",
+    ),
+    "a JsonGet without a path": (
+        drops("ExplainRejection", "Arguments/cv_auc/Std:Join/Values/0/Std:JsonGet/Path"),
+        "Std:JsonGet: Path is missing",
     ),
     "a region as a literal": (
         sets("ResolveChampion", "Arguments/region", "eu-west-1"),
@@ -379,6 +438,20 @@ def test_takes_as_many_characters_as_sagemaker_and_not_one_more() -> None:
     assert errors(text + " " * (CHARACTER_LIMIT - len(text))) == []
     found = errors(text + " " * (CHARACTER_LIMIT - len(text) + 1))
     assert found == ["the definition has 1,048,577 characters, the limit is 1,048,576"]
+
+
+@pytest.mark.parametrize("broken", [None, 5, ["x"], {}], ids=["null", "number", "list", "object"])
+@pytest.mark.parametrize("kind", ["train", "inference"])
+def test_has_an_answer_whatever_part_is_broken(kind: str, broken: Any) -> None:
+    body = definition(kind, "model-monitor")
+    for path in paths(body):
+        mutant = copy.deepcopy(body)
+        *parents, last = path
+        at: Any = mutant
+        for part in parents:
+            at = at[part]
+        at[last] = broken
+        assert all(isinstance(line, str) and "\n" not in line for line in errors(json.dumps(mutant))), path
 
 
 def test_refuses_what_is_not_json() -> None:
