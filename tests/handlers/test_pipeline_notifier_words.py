@@ -35,6 +35,21 @@ def test_no_approved_model_is_told_with_what_to_do(world: World) -> None:
     assert "stackTrace" not in world.body
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_the_name_of_an_error_is_said_once_however_often_it_was_put_before(world: World, times: int) -> None:
+    world.fails("Mammo-ResolveModel", "NoApprovedModel: " * times + "the group has none")
+    world.notify()
+    assert world.body.count("NoApprovedModel") == 1
+
+
+def test_a_decision_that_nobody_expected_is_told(world: World) -> None:
+    world.fails("QualityCheck", "violations found")
+    world.decides(decision="started", train_execution_arn="x/train7", train_pipeline=TRAIN)
+    world.notify()
+    assert "A retraining was started: execution train7" in world.body
+    assert world.clock.seconds == 0
+
+
 def test_a_missing_batch_is_told_with_its_uri(world: World) -> None:
     message = "BatchNotFound: s3://data/batch.csv does not exist"
     world.fails("Mammo-ResolveModel", lambda_error("BatchNotFound", message))

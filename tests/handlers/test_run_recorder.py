@@ -263,6 +263,21 @@ def test_an_unknown_number_of_rows_still_counts_the_batch(world: World, rows: st
     assert world.cloudwatch.values() == {"BatchScored": 1}
 
 
+def test_rows_that_no_step_passes_on_are_those_of_the_verdict(world: World) -> None:
+    world.s3.put(DATA, "model/inference/run1/predictions/a.out")
+    world.violations(rows=7)
+    world.predictions(rows="")
+    assert world.cloudwatch.values() == {"BatchScored": 1, "RowsScored": 7}
+    assert world.s3.json(DATA, "model/state/scored/d1.json")["rows"] == 7
+
+
+def test_a_verdict_that_can_not_be_read_does_not_lose_the_record(world: World) -> None:
+    world.s3.put(DATA, "model/inference/run1/predictions/a.out")
+    world.s3.put(DATA, f"{FOLDER}/verdict.json", b"{")
+    world.predictions(rows="")
+    assert world.s3.json(DATA, "model/state/scored/d1.json")["rows"] is None
+
+
 def test_no_violation_delivers(world: World) -> None:
     assert world.violations() == {"action": "deliver", "message": "no violation"}
     verdict = world.s3.json(DATA, f"{FOLDER}/verdict.json")

@@ -90,6 +90,10 @@ def find_cause(status: str, steps: Iterable[FailedStep], execution_reason: str) 
     for step in [*failed, whole]:
         match = _KNOWN.search(step.reason)
         if match:
-            return Cause(match.group(1), one_line(match.group(2)), step if step.name else None)
+            word, message = match.group(1), one_line(match.group(2))
+            # the function's message begins with its error's name, and whoever reports it may put it before once more
+            while message.startswith(f"{word}:"):
+                message = message[len(word) + 1 :].lstrip()
+            return Cause(word, message, step if step.name else None)
     first = next((step for step in failed if step.reason), failed[0] if failed else None)
     return Cause(STEP_FAILED, first.reason if first and first.reason else whole.reason, first)

@@ -101,8 +101,8 @@ class FactFinder:
                 f"{facts.model}/inference/{run.execution_id}/data-quality/verdict.json", unknown
             )
             facts.awaited = covered(facts)
-            if facts.awaited:
-                facts.decision = self._decision(facts, min(WAIT_SECONDS, seconds_left))
+            # a rule on a named step decides about runs that the model's setting doesn't cover: one look
+            facts.decision = self._decision(facts, min(WAIT_SECONDS, seconds_left) if facts.awaited else 0.0)
         return facts
 
     def _execution(self, run: Run, unknown: list[str]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from run_recorder.metrics import put_metrics
 from run_recorder.verdicts import LISTED, MESSAGE_LIMIT, BadVerdict, Verdict, from_violations
-from shared.aws import split_uri
-from shared.objects import ObjectStore, ObjectSummary
+from shared import log
+from shared.aws import AwsError, split_uri
+from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
 from shared.text import number, one_line, shorten
 
 FINDINGS = {"drift": "DriftDetected", "violation": "ViolationDetected"}
@@ -112,21 +113,23 @@ class Recorder:
             raise PredictionsMissing(
                 f"there is no prediction below {uri}: the transform ended without output"
             )
-        rows = str(event.get("rows", "")).strip()
+        execution_id = required(event, "execution_id")
+        rows = _count(str(event.get("rows", "")))
+        if rows is None:
+            rows = self._rows_of_verdict(execution_id)
         record = {
             "batch_uri": str(event.get("batch_uri", "")),
             "batch_digest": digest,
             "model_version": required(event, "model_version"),
             "predictions_uri": uri,
             "files": len(found),
-            "rows": _count(rows),
-            "execution_id": required(event, "execution_id"),
+            "rows": rows,
+            "execution_id": execution_id,
             "scored_at": self.now().isoformat(timespec="seconds"),
         }
         own = self.open_bucket(self.settings.data_bucket)
         own.write_json(f"{self.settings.model_name}/state/scored/{digest}.json", record)
-        counted = _count(rows)
-        self._metrics({"BatchScored": 1, **({"RowsScored": counted} if counted is not None else {})})
+        self._metrics({"BatchScored": 1, **({"RowsScored": rows} if rows is not None else {})})
         return {"predictions_uri": uri}
 
     def read_violations(self, event: dict[str, Any]) -> dict[str, str]:
@@ -158,6 +161,18 @@ class Recorder:
         if document is None:
             raise FileMissing(f"there is no verdict at {uri}: the data-quality step should have written it")
         return document.value
+
+    def _rows_of_verdict(self, execution_id: str) -> int | None:
+        """How many rows the check counted, for pipelines whose steps can't pass it on."""
+        own = self.open_bucket(self.settings.data_bucket)
+        try:
+            verdict = own.read_json(
+                f"{self.settings.model_name}/inference/{execution_id}/data-quality/verdict.json"
+            )
+        except (*AwsError, UnreadableObject) as error:
+            log.warning("the number of rows is not known", error=str(error))
+            return None
+        return _count(str(verdict.value.get("rows", ""))) if verdict else None
 
     def _put_event(self, detail: dict[str, Any]) -> None:
         entry = {"Source": EVENT_SOURCE, "DetailType": EVENT_TYPE, "Detail": json.dumps(detail)}
