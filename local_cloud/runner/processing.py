@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,9 +27,6 @@ def run(job: Job) -> JobResult:
     }
     if not entrypoint:
         entrypoint = quality_check.analyzer(specification["ImageUri"])
-        # The analyzer is a program of the engine's user, who may need modules of their own for it.
-        if inherited := os.environ.get("PYTHONPATH"):
-            environment.setdefault("PYTHONPATH", inherited)
     command = job.sandbox.command(entrypoint, specification.get("ContainerArguments") or [])
     code = job.run_container(command, environment)
     message = job.sandbox.exit_message()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from local_cloud.engine_services import PutEvent
 from local_cloud.runner.execution import StepProgress
 from local_cloud.sagemaker.arns import Scope
 from local_cloud.sagemaker.store import Record
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "aws.sagemaker"
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
@@ -29,7 +32,10 @@ class Events:
         self._put_event = put_event
 
     def _send(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
-        self._put_event(scope.account, scope.region, SOURCE, detail_type, detail, resources)
+        try:
+            self._put_event(scope.account, scope.region, SOURCE, detail_type, detail, resources)
+        except Exception:  # an event that can't be sent must not break what it tells of
+            logger.exception("event %r for %s", detail_type, resources)
 
     def package_changed(self, scope: Scope, package: Record) -> None:
         """Tell the registry's account of a model package's new state."""

@@ -199,3 +199,28 @@ def transform(name: str, model_name: Any, input_uri: Any, output_uri: Any, **mor
             **more,
         },
     }
+
+
+def quality_check(name: str, data_uri: Any, output_uri: Any, **more: Any) -> JsonObject:
+    step = processing(name, "unused", inputs={}, outputs={"quality_check_output": output_uri})
+    arguments = step["Arguments"]
+    arguments["AppSpecification"] = {
+        "ImageUri": "1.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
+    }
+    source = arguments["ProcessingInputs"][0]
+    source["InputName"] = "baseline_dataset_input"
+    source["S3Input"] |= {"S3Uri": data_uri, "LocalPath": "/opt/ml/processing/input/baseline_dataset_input"}
+    arguments["Environment"] = {
+        "dataset_source": "/opt/ml/processing/input/baseline_dataset_input",
+        "output_path": "/opt/ml/processing/output/quality_check_output",
+    }
+    check = {
+        "CheckType": "DATA_QUALITY",
+        "ModelPackageGroupName": None,
+        "SkipCheck": False,
+        "FailOnViolation": True,
+        "RegisterNewBaseline": False,
+        "SuppliedBaselineStatistics": None,
+        "SuppliedBaselineConstraints": None,
+    }
+    return {"Name": name, "Type": "QualityCheck", "Arguments": arguments, **check, **more}

@@ -15,6 +15,8 @@ from local_cloud.cloud import LocalCloud
 from tests.local_cloud.engine_kit import (
     DEV,
     allow,
+    as_role,
+    denied,
     eventually,
     make_function,
     make_role,
@@ -327,3 +329,29 @@ def test_status_changes_arrive_on_the_default_bus(stage: Stage) -> None:
     assert [item["currentPipelineExecutionStatus"] for item in runs] == ["Executing", "Failed"]
     assert runs[-1]["previousPipelineExecutionStatus"] == "Executing"
     assert runs[-1]["pipelineExecutionArn"] == run.arn
+
+
+def test_a_role_can_be_held_to_pipelines_with_a_tag(stage: Stage) -> None:
+    name = stage.create(pipeline(fail("End")))
+    arn = stage.sagemaker.describe_pipeline(PipelineName=name)["PipelineArn"]
+    when = {"StringEquals": {"aws:ResourceTag/mlops:stage": "dev"}}
+    role = as_role(stage.cloud, DEV, allow("sagemaker:StartPipelineExecution", on="*", when=when))
+    sagemaker = role.client("sagemaker")
+    denied(sagemaker.start_pipeline_execution, PipelineName=name)
+    stage.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "mlops:stage", "Value": "dev"}])
+    stage.finish(sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"])
+
+
+def test_a_role_can_be_held_to_jobs_of_one_prefix(cloud: LocalCloud) -> None:
+    mine = f"arn:aws:sagemaker:us-east-1:{DEV}:processing-job/mine-*"
+    stage = Stage(cloud, {"Effect": "Deny", "Action": "sagemaker:CreateProcessingJob", "NotResource": mine})
+    code = stage.program(NOTHING)
+    run = stage.run(
+        pipeline(
+            processing("Mine", code, job_prefix="mine-train"),
+            processing("Other", code, job_prefix="other-train", DependsOn=["Mine"]),
+            parameters=[ROLE],
+        )
+    )
+    assert run.steps["Mine"]["StepStatus"] == "Succeeded"
+    assert "is not authorized to perform: sagemaker:CreateProcessingJob" in run.reason("Other")
