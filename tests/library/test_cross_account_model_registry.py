@@ -202,7 +202,8 @@ def test_a_group_in_mixed_case_is_named_in_both_cases() -> None:
 @pytest.mark.parametrize(
     ("props", "message"),
     [
-        ({"stages": []}, "stages must name at least one stage"),
+        ({"stages": []}, "stages must name at least one"),
+        ({"models": []}, "models must name at least one"),
         (
             {"stages": [RegistryStage("dev", DEV), RegistryStage("dev", PROD)]},
             "stages must not name 'dev' twice",

@@ -377,8 +377,9 @@ def _key_users(stage: RegistryStage) -> list[ExternalPrincipals]:
 def _check(
     stages: Sequence[RegistryStage], models: Sequence[ModelNames], existing_groups: Sequence[str]
 ) -> None:
-    if not stages:
-        raise ValueError("stages must name at least one stage, got none")
+    for prop, given in (("stages", stages), ("models", models)):
+        if not given:
+            raise ValueError(f"{prop} must name at least one, got none")
     for prop, names in (
         ("stages", [stage.name for stage in stages]),
         ("models", [model.package_group for model in models]),
