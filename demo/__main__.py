@@ -14,7 +14,7 @@ from typing import Any
 from demo import cdk, denials, report, scenario, summary
 from demo.story import DemoError, Story
 from demo.world import APPROVER, World
-from local_cloud.cloud import LocalCloud
+from local_cloud.cloud import LocalCloud, LocalCloudError
 from ops import data
 from ops.errors import CommandError
 from stacks import settings as app
@@ -34,7 +34,7 @@ def main() -> int:
     OUT.mkdir(parents=True)
     try:
         page = run(story)
-    except (DemoError, CommandError, SettingsError) as error:
+    except (DemoError, CommandError, SettingsError, LocalCloudError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

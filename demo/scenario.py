@@ -53,7 +53,7 @@ def dev_trains_version_1(world: World) -> None:
         world.follow("dev trains", "dev", world.start("dev", "train"))
         version = _newest(world, "1", "PendingManualApproval")
         story.show(f"version 1 waits: cross-validated AUC {version.metrics['cv_auc']}")
-        message = _told(world, "version 1", version.metrics["cv_auc"])
+        message = _told(world, "version 1", f"{float(version.metrics['cv_auc']):.4f}")
         story.show(f"approvers are told: {message['subject']}")
 
 
@@ -146,7 +146,7 @@ def drifted_batch(world: World) -> Run:
             f"version 2 waits: AUC {version.metrics['cv_auc']}, against version 1 on the same hold-out rows"
             f" {float(version.metrics['gain_over_champion']):+.4f}"
         )
-        _told(world, "version 2", version.metrics["cv_auc"])
+        _told(world, "version 2", f"{float(version.metrics['cv_auc']):.4f}")
     return run
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_mlops import ALLOW_DESTROY
 from stacks.delivery_stack import DeliveryStack
 from stacks.dev_stack import DevStack
 from stacks.installation import Settings
@@ -42,17 +41,9 @@ def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
     return stacks
 
 
-def new_app(settings: Settings) -> cdk.App:
-    """Return the app of an installation; a throw-away one lets its data be destroyed."""
-    app = cdk.App()
-    if settings.throw_away:
-        app.node.set_context(ALLOW_DESTROY, True)
-    return app
-
-
 def synthesize(settings: Settings) -> None:
     """Write the installation's cloud assembly."""
-    app = new_app(settings)
+    app = cdk.App()
     compose(app, settings)
     app.synth()
 

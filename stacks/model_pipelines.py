@@ -146,8 +146,9 @@ class ModelPipelines(Construct):
                 "transform_input": f"{home}/data/batch-dataset/{model.batch}",
                 "TransformInstanceType": model.instance_types.transform,
                 "PredictionsOnDrift": model.predictions_on_drift,
-                "DriftThreshold": str(model.thresholds.drift),
             }
+            if settings.monitor == "own":  # Model Monitor's limits are in its baseline
+                values["DriftThreshold"] = str(model.thresholds.drift)
         if stage.network is not None:
             first, second = stage.network.subnets
             values |= {

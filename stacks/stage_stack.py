@@ -41,7 +41,12 @@ class StageStack(cdk.Stack):
             artifacts_bucket_name=settings.artifacts_bucket_name,
         )
         topic = AlertTopic(
-            self, "Topic", stage=stage.name, topic_name=stage.notification_topic_name, email=settings.email
+            self,
+            "Topic",
+            stage=stage.name,
+            topic_name=stage.notification_topic_name,
+            email=settings.email,
+            removal=removal_of(settings),
         )
         self.alerts = PipelineAlerts(
             self,

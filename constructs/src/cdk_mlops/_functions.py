@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+import jsii
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.interfaces.aws_events import IRuleRef
 from constructs import Construct
 
 from cdk_mlops._roles import service_role
@@ -98,12 +100,48 @@ class HandlerFunction(Construct):
 
     def as_target(self, *, message: events.RuleTargetInput | None = None) -> events.IRuleTarget:
         """Return the function as a rule's target: two more tries within an hour, then the dead-letter queue."""
-        return targets.LambdaFunction(
-            self.function,
-            event=message,
-            dead_letter_queue=self.dead_letter_queue,
-            retry_attempts=2,
-            max_event_age=Duration.hours(1),
+        return _RuleTarget(self.function, self.dead_letter_queue, message)
+
+
+@jsii.implements(events.IRuleTarget)
+class _RuleTarget:
+    """A function as a rule's target, like CDK's own but for its names.
+
+    CDK names the permission and the queue's statement after the path from the app, so that the same stack has other
+    logical ids inside a `Stage`: going from a direct deployment to a delivery pipeline would replace them.
+    """
+
+    def __init__(
+        self, function: lambda_.Function, queue: sqs.Queue | None, message: events.RuleTargetInput | None
+    ) -> None:
+        self._function, self._queue, self._message = function, queue, message
+
+    def bind(self, rule: IRuleRef, id: str | None = None) -> events.RuleTargetConfig:  # noqa: A002 - CDK's name
+        """Let the rule call the function and send to its queue."""
+        name = f"AllowRule{rule.node.id}"
+        self._function.add_permission(
+            name, principal=iam.ServicePrincipal("events.amazonaws.com"), source_arn=rule.rule_ref.rule_arn
+        )
+        if self._queue is not None:
+            self._queue.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=name,
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    actions=["sqs:SendMessage"],
+                    resources=[self._queue.queue_arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule.rule_ref.rule_arn}},
+                )
+            )
+        return events.RuleTargetConfig(
+            arn=self._function.function_arn,
+            input=self._message,
+            target_resource=self._function,
+            dead_letter_config=None
+            if self._queue is None
+            else events.CfnRule.DeadLetterConfigProperty(arn=self._queue.queue_arn),
+            retry_policy=events.CfnRule.RetryPolicyProperty(
+                maximum_retry_attempts=2, maximum_event_age_in_seconds=3600
+            ),
         )
 
 

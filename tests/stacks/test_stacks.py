@@ -1,0 +1,153 @@
+"""What the stacks of an installation are made of, whatever its settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cdk_mlops import ALLOW_DESTROY
+
+from tests.fixtures.trees import two_models
+from tests.library.policy_audit import findings
+from tests.stacks.installations import SETTINGS, assembly, resources, synthesized, template
+
+EVERY_STACK = [(name, stack) for name in SETTINGS for stack in ("RegistryStack", "DevStack", "ProdStack")]
+
+
+@pytest.mark.parametrize(("installation", "stack"), EVERY_STACK)
+def test_no_policy_is_wider_than_its_reason(installation: str, stack: str) -> None:
+    assert findings(template(installation, stack)) == []
+
+
+def pipelines(installation: str, stack: str) -> dict[str, dict[str, object]]:
+    found = resources(template(installation, stack), "Custom::SageMakerPipeline").values()
+    return {str(one["Tags"]["mlops:kind"]): one for one in found}
+
+
+@pytest.mark.parametrize("kind", ["train", "inference"])
+@pytest.mark.parametrize("installation", ["default", "full", "model-monitor", "elsewhere"])
+def test_dev_and_prod_run_the_same_bytes(installation: str, kind: str) -> None:
+    dev, prod = (pipelines(installation, stack)[kind] for stack in ("DevStack", "ProdStack"))
+    folder = Path(assembly(installation).directory)
+
+    def body(pipeline: dict[str, object]) -> bytes:
+        return (folder / f"asset.{pipeline['DefinitionKey']}").read_bytes()
+
+    assert dev["DefinitionKey"] == prod["DefinitionKey"]
+    assert body(dev) == body(prod)
+    assert dev["CodeHash"] == prod["CodeHash"]
+
+
+def test_every_parameter_without_a_default_gets_its_value() -> None:
+    for kind, pipeline in pipelines("default", "ProdStack").items():
+        body = (Path(assembly("default").directory) / f"asset.{pipeline['DefinitionKey']}").read_text()
+        wanted = {p["Name"] for p in json.loads(body)["Parameters"] if "DefaultValue" not in p}
+        assert wanted - {"CodeUri"} <= set(pipeline["ParameterDefaults"]), kind
+
+
+def test_settings_reach_the_pipelines() -> None:
+    values = SETTINGS["default"] | {
+        "thresholds": {"auc": 0.91, "champion_margin": 0.005, "drift": 0.2},
+        "predictions_on_drift": "deliver",
+    }
+    found = synthesized(values).get_stack_by_name("ProdStack").template
+    by_kind = {
+        p["Tags"]["mlops:kind"]: p["ParameterDefaults"]
+        for p in resources(found, "Custom::SageMakerPipeline").values()
+    }
+    assert by_kind["train"]["AucScoreThreshold"] == "0.91"
+    assert by_kind["train"]["MinGainOverChampion"] == "-0.005"
+    assert by_kind["inference"]["DriftThreshold"] == "0.2"
+    assert by_kind["inference"]["PredictionsOnDrift"] == "deliver"
+
+
+def test_only_prod_is_scheduled_and_retrains_by_itself() -> None:
+    assert len(resources(template("default", "ProdStack"), "AWS::Scheduler::Schedule")) == 1
+    assert not resources(template("default", "DevStack"), "AWS::Scheduler::Schedule")
+    tags = {
+        stack: pipelines("default", stack)["inference"]["Tags"]["mlops:retrain-on"]
+        for stack in ("DevStack", "ProdStack")
+    }
+    assert tags == {"DevStack": "none", "ProdStack": "drift"}
+
+
+def test_nobody_gets_a_role_unless_the_settings_name_them() -> None:
+    for stack, purpose in (
+        ("RegistryStack", "approver"),
+        ("DevStack", "data-scientist"),
+        ("ProdStack", "operator"),
+    ):
+        names = {
+            installation: [
+                role.get("RoleName")
+                for role in resources(template(installation, stack), "AWS::IAM::Role").values()
+            ]
+            for installation in ("default", "full")
+        }
+        assert not any(str(name).endswith(purpose) for name in names["default"])
+        assert any(str(name).endswith(purpose) for name in names["full"])
+
+
+def test_stages_may_share_one_account() -> None:
+    names: list[str] = []
+    for stack in ("RegistryStack", "DevStack", "ProdStack"):
+        for kind, key in (
+            ("AWS::IAM::Role", "RoleName"),
+            ("AWS::S3::Bucket", "BucketName"),
+            ("AWS::KMS::Alias", "AliasName"),
+            ("AWS::Lambda::Function", "FunctionName"),
+            ("AWS::SNS::Topic", "TopicName"),
+            ("Custom::SageMakerPipeline", "PipelineName"),
+            ("AWS::CloudWatch::Alarm", "AlarmName"),
+        ):
+            found = resources(template("one-account", stack), kind).values()
+            names += [f"{kind} {one[key]}" for one in found if key in one]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_data_stay_when_a_stack_goes() -> None:
+    for stack in ("RegistryStack", "DevStack", "ProdStack"):
+        for resource in template("default", stack)["Resources"].values():
+            if resource["Type"] in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SageMaker::ModelPackageGroup"):
+                assert resource["DeletionPolicy"] == "Retain"
+                assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_a_throw_away_installation_leaves_nothing_but_needs_the_context_flag_too() -> None:
+    with pytest.raises(ValueError, match=ALLOW_DESTROY):
+        synthesized(SETTINGS["default"] | {"throw_away": True})
+    found = synthesized(SETTINGS["default"] | {"throw_away": True}, **{ALLOW_DESTROY: True})
+    for stack in ("DevStack", "ProdStack"):
+        kept = [
+            key
+            for key, one in found.get_stack_by_name(stack).template["Resources"].items()
+            if one.get("DeletionPolicy", "").startswith("Retain")
+        ]
+        assert kept == []
+
+
+def test_two_models_share_what_is_shared_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_DEFINITIONS", str(two_models(tmp_path)))
+    found = synthesized({})
+    prod = found.get_stack_by_name("ProdStack").template
+    assert len(resources(prod, "Custom::SageMakerPipeline")) == 4
+    assert len(resources(prod, "AWS::S3::Bucket")) == 1
+    for kind in ("AWS::S3::BucketPolicy", "AWS::KMS::Key"):
+        both, one = resources(prod, kind), resources(template("default", "ProdStack"), kind)
+        assert json.dumps(both, sort_keys=True) == json.dumps(one, sort_keys=True)
+
+
+def test_a_stale_definition_stops_synthesis_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = two_models(tmp_path)
+    monkeypatch.setenv("MLOPS_DEFINITIONS", str(definitions))
+    path = definitions / "mammography" / "default" / "train.json"
+    path.write_text(path.read_text().replace("ml.m5.xlarge", "ml.m5.large"))
+    with pytest.raises(ValueError, match="make definitions") as error:
+        synthesized(SETTINGS["default"])
+    assert "\n" not in str(error.value)
+    assert "train.json" in str(error.value)
