@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, ReadTimeoutError
 
 from local_cloud.runner.clients import RoleClients
 from local_cloud.runner.execution import Attempt, StepFailed, StepHandler, StepStopped
@@ -89,6 +89,8 @@ def call(client: Any, service: str, operation: str, request: dict[str, Any]) -> 
         raise StepFailed(
             f"ClientError: Failed to invoke {service}:{operation}. Error Details: {error}"
         ) from error
+    except ReadTimeoutError as error:
+        raise StepFailed(f"ClientError: {service}:{operation} took longer than a step may") from error
     except BotoCoreError as error:
         raise StepFailed(f"InternalServerError: {service}:{operation}: {error}", SERVICE_FAULT) from error
     answer.pop("ResponseMetadata", None)
