@@ -142,6 +142,8 @@ def compile_tree(root: Path) -> dict[str, bytes]:
     models = sorted(path.parent for path in root.glob("*/model.yaml"))
     if not models:
         raise CompileError(f"{root}: holds no folder with a model.yaml")
+    for folder in models:
+        load_model(folder)  # a mistake in a description is told at once, before the SDK is loaded
     images = lock.as_json(image_table())
     files = {IMAGES: images}
     for folder in models:

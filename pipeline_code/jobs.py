@@ -37,7 +37,7 @@ VOLUME_GIB = 30
 
 @dataclass(frozen=True)
 class Steps:
-    """Makes the steps of one pipeline.
+    """Makes the steps of one pipeline; each method's `step` is the step's name without its prefix.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Steps:
         if len(self.job_prefix) > longest:
             raise ValueError(
                 f"job names begin with '{self.job_prefix}', which must have at most {longest} characters,"
-                f" has {len(self.job_prefix)}; shorten names.prefix in model.yaml"
+                f" has {len(self.job_prefix)}; shorten base_job_prefix"
             )
 
     def name(self, step: str) -> str:
@@ -101,8 +101,6 @@ class Steps:
 
         Parameters
         ----------
-        step
-            Name of the step without its prefix.
         module
             Python module, such as ``steps.preprocess``.
         inputs, outputs
@@ -164,8 +162,6 @@ class Steps:
 
         Parameters
         ----------
-        step
-            Name of the step without its prefix.
         channels
             S3 URI by channel: CSV files without header, the label first.
         hyperparameters
@@ -224,8 +220,6 @@ class Steps:
 
         Parameters
         ----------
-        step
-            Name of the step without its prefix.
         package
             ARN of the version, which may belong to another account.
 
@@ -251,8 +245,6 @@ class Steps:
 
         Parameters
         ----------
-        step
-            Name of the step without its prefix.
         model
             Step that made the model.
         rows
@@ -319,8 +311,6 @@ class Steps:
 
         Parameters
         ----------
-        step
-            Name of the step without its prefix.
         arn
             The function's ARN, or the marker that the stack replaces by it.
         inputs
@@ -359,8 +349,6 @@ class Steps:
 
         Parameters
         ----------
-        step
-            Name of the step without its prefix.
         image
             URI of Model Monitor's analyzer image.
         dataset, dataset_format

@@ -1,11 +1,13 @@
 """What the committed definitions hold: the contract of docs/architecture.md, and what every job must have."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_cloud.sagemaker.definition_rules import check_definition
 from pipeline_code.definitions import (
     image_regions,
     image_uri,
@@ -103,6 +105,15 @@ def run_uri(root: str, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]))
 def test_sagemaker_would_take_it(path: Path) -> None:
     assert errors(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]))
+def test_the_embedded_cloud_takes_it_once_it_is_filled(path: Path) -> None:
+    function = "arn:aws:lambda:us-east-1:111122223333:function:some-function"
+    body = json.loads(re.sub(r"@function:\w+@", function, path.read_text()))
+    for declared in body["Parameters"]:
+        declared.setdefault("DefaultValue", "filled")
+    check_definition(json.dumps(body))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-3:]))

@@ -104,13 +104,13 @@ def test_refuses_a_definition_that_sagemaker_would_refuse_and_writes_nothing(tmp
 
 @pytest.mark.authoring
 @pytest.mark.xdist_group("authoring-b")
-def test_refuses_a_prefix_that_leaves_no_room_in_job_names(tmp_path: Path) -> None:
+def test_tells_a_mistake_of_the_model_in_one_line(tmp_path: Path) -> None:
     root = model_tree(tmp_path, "prefix: wine-quality", "prefix: wine-quality-of-the-whole-world")
     done = compile_tree("--root", str(root))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "must have at most 35 characters" in done.stderr
-    assert "shorten names.prefix in model.yaml" in done.stderr
+    assert "wine/model.yaml: names.prefix" in done.stderr
+    assert "wine-quality-of-the-whole-world" in done.stderr
 
 
 @pytest.mark.authoring
