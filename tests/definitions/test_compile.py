@@ -66,13 +66,15 @@ def test_compiling_gives_the_committed_files_to_the_byte() -> None:
 
 @pytest.mark.authoring
 @pytest.mark.xdist_group("authoring-b")
-def test_compiling_again_elsewhere_gives_the_same_files(tmp_path: Path) -> None:
+def test_compiling_the_second_model_elsewhere_gives_the_committed_files_to_the_byte(tmp_path: Path) -> None:
     # another hash seed, time zone and region, a profile that doesn't exist, and the SDK's own defaults set
     config = tmp_path / "config.yaml"
     defaults = {"Processor": {"NetworkConfig": {"EnableNetworkIsolation": False}}}
     config.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": defaults}}}))
     done = compile_tree(
         "--check",
+        "--root",
+        str(SECOND),
         PYTHONHASHSEED="2",
         TZ="Pacific/Auckland",
         AWS_REGION="us-gov-west-1",
@@ -80,13 +82,6 @@ def test_compiling_again_elsewhere_gives_the_same_files(tmp_path: Path) -> None:
         HOME=str(tmp_path),
         SAGEMAKER_USER_CONFIG_OVERRIDE=str(config),
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-@pytest.mark.authoring
-@pytest.mark.xdist_group("authoring-a")
-def test_compiling_the_second_model_gives_the_committed_files_to_the_byte() -> None:
-    done = compile_tree("--check", "--root", str(SECOND))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
