@@ -26,7 +26,7 @@ INFERENCE, TRAIN = "mammo-severity-inference-pipeline", "mammo-severity-train-pi
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:mammography-model-notification"
 ALERT_KEY = f"model/state/alerts/{RUN}.json"
 DECISION_KEY = f"model/state/retraining/{RUN}.json"
-DRIFT_MESSAGE = "drifted from the training baseline: Age 0.551 (limit 0.100)"
+DRIFT_MESSAGE = "drifted from the training baseline: Age 0.551 (limit 0.1)"
 
 
 def lambda_error(kind: str, message: str) -> str:

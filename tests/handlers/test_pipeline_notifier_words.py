@@ -86,8 +86,8 @@ def test_a_drift_names_features_distances_and_the_retraining_it_started(world: W
     arn = f"{pipeline_arn(TRAIN)}/execution/train7"
     world.decides(decision="started", train_execution_arn=arn, train_pipeline=TRAIN)
     world.notify()
-    assert world.subject == "[prod] model: data drift in Age 0.55"
-    assert "- Age: distance 0.551, limit 0.100" in world.body
+    assert world.subject == "[prod] model: data drift in Age 0.551"
+    assert "- Age: distance 0.551, limit 0.1" in world.body
     assert "Shape" not in world.body
     assert f"A retraining was started: execution train7 of {TRAIN}." in world.body
     assert "The batch was withheld" in world.body
@@ -221,7 +221,7 @@ def test_the_reason_is_found_among_two_pages_of_steps(world: World) -> None:
 def test_drift_that_was_delivered_is_an_alert_of_its_own(world: World) -> None:
     world.decides(decision="started", train_execution_arn="x/train7", train_pipeline=TRAIN)
     assert world.notify(world.finding()) == "sent"
-    assert world.subject == "[prod] model: data drift in Age 0.55"
+    assert world.subject == "[prod] model: data drift in Age 0.551"
     assert "The predictions were delivered." in world.body
     assert "s3://data/batch.csv" in world.body
     assert world.s3.json(DATA, f"model/state/alerts/{RUN}-drift-delivered.json")["state"] == "sent"

@@ -100,9 +100,7 @@ BROKEN = {
 
 def test_a_drift_is_announced_with_features_and_distances(world: World) -> None:
     message = world.announce()
-    assert (
-        message == "drifted from the training baseline: Age 0.551 (limit 0.100), Margin 0.210 (limit 0.100)"
-    )
+    assert message == "drifted from the training baseline: Age 0.551 (limit 0.1), Margin 0.21 (limit 0.1)"
     (detail,) = world.events.details()
     assert [feature["name"] for feature in detail["features"]] == ["Age", "Margin"]
     expected = {
@@ -299,7 +297,7 @@ def test_the_verdict_of_model_monitor_is_announced_like_our_own(world: World) ->
     world.violations(drift("Margin", 0.2), drift("Age", 0.31))
     verdict = world.s3.json(DATA, f"{FOLDER}/verdict.json")
     assert [feature["name"] for feature in verdict["features"]] == ["Age", "Margin"]
-    assert "Age 0.310 (limit 0.100), Margin 0.200 (limit 0.100)" in world.announce(verdict)
+    assert "Age 0.31 (limit 0.1), Margin 0.2 (limit 0.1)" in world.announce(verdict)
 
 
 def test_a_drift_whose_description_has_no_numbers_is_a_drift(world: World) -> None:

@@ -13,7 +13,7 @@ from shared.aws import Arn, console_host, is_missing, split_uri
 from shared.claims import TAKE_OVER_AFTER, ClaimedElsewhere, Claims
 from shared.environment import EnvironmentProblem
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject, digest
-from shared.text import ascii_only, parse_time, shorten, waiting_for
+from shared.text import ascii_only, parse_time, short_number, shorten, waiting_for
 from tests.handlers.fake_aws import NOW, Clock, FakeS3, FakeSns, refusal
 
 KEY = "model/state/alerts/run.json"
@@ -144,6 +144,35 @@ def test_of_many_claims_at_the_same_moment_one_wins(claims: Claims) -> None:
     for thread in threads:
         thread.join()
     assert len(won) == 1
+
+
+def test_a_duplicate_waits_until_the_other_one_has_sent(store: ObjectStore, clock: Clock) -> None:
+    claims = Claims(store, clock.now, patience=20, sleep=clock.sleep)
+    claims.acquire(KEY, "one", {})
+    sleep = clock.sleep
+
+    def sent_meanwhile(seconds: float) -> None:
+        sleep(seconds)
+        if clock.seconds >= 3:
+            claims.mark_sent(KEY, "one", {})
+
+    assert Claims(store, clock.now, patience=20, sleep=sent_meanwhile).acquire(KEY, "two", {}) is False
+    assert clock.seconds == 3
+
+
+def test_patience_ends(store: ObjectStore, clock: Clock) -> None:
+    claims = Claims(store, clock.now, patience=20, sleep=clock.sleep)
+    claims.acquire(KEY, "one", {})
+    with pytest.raises(ClaimedElsewhere):
+        claims.acquire(KEY, "two", {})
+    assert clock.seconds == 20
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.1449, "0.145"), (0, "0"), ("0.10", "0.1"), (None, "None"), (12.0, "12")]
+)
+def test_a_distance_has_three_significant_digits(value: object, text: str) -> None:
+    assert short_number(value) == text
 
 
 def test_the_same_invocation_tried_again_may_send(claims: Claims) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from approval_notifier.notifier import BadEvent, Notifier
 from shared import aws, environment, log
-from shared.claims import Claims, now_utc
+from shared.claims import PATIENCE_SECONDS, Claims, now_utc
 from shared.objects import ObjectStore
 
 EVENT_TYPE = "SageMaker Model Package State Change"
@@ -26,7 +26,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         topic_arn=environment.text(os.environ, "TOPIC_ARN"),
         sagemaker=aws.client("sagemaker"),
         store=store,
-        claims=Claims(store),
+        claims=Claims(store, patience=PATIENCE_SECONDS),
         sns=aws.client("sns"),
         now=now_utc,
     )

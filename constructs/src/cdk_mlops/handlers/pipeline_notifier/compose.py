@@ -11,7 +11,7 @@ from pipeline_notifier.events import DELIVERED
 from pipeline_notifier.facts import Facts, decision_key
 from pipeline_notifier.places import bucket_page, make_run, start_again, step_logs
 from shared.alerts import Alert
-from shared.text import number, one_line, shorten
+from shared.text import one_line, short_number, shorten
 
 MOST_FEATURES = 20
 MESSAGE_LIMIT = 1500
@@ -213,11 +213,13 @@ def _drift(facts: Facts, place: Place) -> Words:
     message = shorten(message, MESSAGE_LIMIT)
     why = [f"DataDriftDetected: {message}"] if message or not features else ["DataDriftDetected:"]
     for item in features[:MOST_FEATURES]:
-        limit = number(item.get("threshold"))
-        why.append(f"- {_name(item.get('name'))}: distance {number(item.get('distance'))}, limit {limit}")
+        limit = short_number(item.get("threshold"))
+        why.append(
+            f"- {_name(item.get('name'))}: distance {short_number(item.get('distance'))}, limit {limit}"
+        )
     if len(features) > MOST_FEATURES:
         why.append(f"- and {len(features) - MOST_FEATURES} more")
-    told = ", ".join(f"{item.get('name')} {number(item.get('distance'), 2)}" for item in features)
+    told = ", ".join(f"{item.get('name')} {short_number(item.get('distance'))}" for item in features)
     return Words(f"data drift in {told}" if told else "data drift", why, _drift_todo(facts, place))
 
 

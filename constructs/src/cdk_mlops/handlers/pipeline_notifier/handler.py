@@ -15,7 +15,7 @@ from pipeline_notifier.facts import WAIT_SECONDS, FactFinder
 from pipeline_notifier.notifier import RESERVE_SECONDS, Notifier
 from shared import aws, environment, log
 from shared.aws import Arn
-from shared.claims import Claims
+from shared.claims import PATIENCE_SECONDS, Claims
 from shared.objects import ObjectStore
 
 
@@ -33,7 +33,9 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     else:
         store = ObjectStore(aws.client("s3"), place.data_bucket)
         finder = FactFinder(aws.client("sagemaker"), store, time.sleep, time.monotonic)
-        notifier = Notifier(place, topic_arn, finder, store, Claims(store), aws.client("sns"))
+        notifier = Notifier(
+            place, topic_arn, finder, store, Claims(store, patience=PATIENCE_SECONDS), aws.client("sns")
+        )
         outcome = notifier.notify(run, request_id(event, context), seconds_left(context))
     log.info("handled", event_id=event.get("id"), outcome=outcome)
     return outcome

@@ -13,8 +13,8 @@ from shared.alerts import Alert, publish
 from shared.claims import Claims
 from shared.objects import ObjectStore, UnreadableObject
 
-# Kept for claiming, publishing and marking after the wait for a decision.
-RESERVE_SECONDS = 20.0
+# Kept for claiming (which may wait for a duplicate), publishing and marking after the wait for a decision.
+RESERVE_SECONDS = 40.0
 STAGE_TAG = "mlops:stage"
 
 

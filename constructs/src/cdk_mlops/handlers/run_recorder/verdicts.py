@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from shared.text import number, one_line, shorten
+from shared.text import one_line, short_number, shorten
 
 # SageMaker: at most 1,024 characters an output of a Lambda step.
 MESSAGE_LIMIT = 1024
@@ -61,7 +61,7 @@ class Verdict:
         """Say in one line which features drifted how far, or which checks failed."""
         if finding == "drift":
             parts = [
-                f"{item.get('name')} {number(item.get('distance'))} (limit {number(item.get('threshold'))})"
+                f"{item.get('name')} {short_number(item.get('distance'))} (limit {short_number(item.get('threshold'))})"
                 for item in self.drifted
             ]
             return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from shared.text import parse_time
 
 # Longer than any notifier may run: whoever claimed and is silent since then is dead, and its message would be lost.
 TAKE_OVER_AFTER = timedelta(seconds=180)
+# Duplicate events are normal and arrive together: waiting for the other one to be done is no failure, and rings no alarm.
+PATIENCE_SECONDS = 20
 
 
 class ClaimedElsewhere(Exception):
@@ -25,11 +28,25 @@ def now_utc() -> datetime:
 
 
 class Claims:
-    """Claims of messages, each one object."""
+    """Claims of messages, each one object.
 
-    def __init__(self, store: ObjectStore, now: Callable[[], datetime] = now_utc) -> None:
+    Parameters
+    ----------
+    patience
+        How many seconds to wait for another invocation that is sending the message. Default: not at all.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        now: Callable[[], datetime] = now_utc,
+        patience: int = 0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._store = store
         self._now = now
+        self._patience = patience
+        self._sleep = sleep
 
     def acquire(self, key: str, request_id: str, about: dict[str, Any]) -> bool:
         """Claim a message.
@@ -41,8 +58,17 @@ class Claims:
         Raises
         ------
         ClaimedElsewhere
-            Another invocation claimed it less than `TAKE_OVER_AFTER` ago and hasn't sent it yet.
+            Another invocation claimed it less than `TAKE_OVER_AFTER` ago and hasn't sent it within our patience.
         """
+        for _ in range(self._patience):
+            try:
+                return self._try(key, request_id, about)
+            except ClaimedElsewhere as error:
+                log.info("waiting for another invocation", key=key, reason=str(error))
+                self._sleep(1.0)
+        return self._try(key, request_id, about)
+
+    def _try(self, key: str, request_id: str, about: dict[str, Any]) -> bool:
         claim = {**about, "state": "claimed", "request_id": request_id, "claimed_at": self._now().isoformat()}
         if self._store.create_json(key, claim):
             return True

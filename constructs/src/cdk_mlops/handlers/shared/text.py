@@ -31,6 +31,14 @@ def number(value: object, digits: int = 3) -> str:
         return str(value)
 
 
+def short_number(value: object) -> str:
+    """A number with three significant digits, without zeros at its end; anything else as it stands."""
+    try:
+        return f"{float(str(value)):.3g}"
+    except ValueError:
+        return str(value)
+
+
 def moment(value: datetime) -> str:
     """A point in time in UTC, to the minute."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
