@@ -113,8 +113,12 @@ class World:
             time.sleep(0.1)
 
     def alerts_about(self, account_name: str, execution_id: str) -> list[dict[str, str]]:
-        """Return the alerts that name an execution."""
-        return [message for message in self.messages(account_name) if execution_id in message["body"]]
+        """Return the alerts about an execution; others may name it too, as what they started."""
+        return [
+            message
+            for message in self.messages(account_name)
+            if f"Execution {execution_id} of" in message["body"]
+        ]
 
     # --- runs
 

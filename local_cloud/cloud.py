@@ -243,6 +243,41 @@ class LocalCloud:
         answer = caller.client("sts").assume_role(**request)
         return self.session(account, region, credentials=answer["Credentials"])
 
+    def service_session(
+        self,
+        role_arn: str,
+        *,
+        service: str = "sagemaker.amazonaws.com",
+        region: str = DEFAULT_REGION,
+        plain: bool = False,
+    ) -> boto3.Session:
+        """Return a session of a role as a service gets it: what a thief of a job's credentials would hold.
+
+        Parameters
+        ----------
+        role_arn
+            The role's ARN, with its path.
+        service
+            The service principal that assumes it; the role's trust policy decides.
+        region
+            Default region of the returned session's clients.
+        plain
+            Use the port that doesn't count as TLS.
+
+        Raises
+        ------
+        LocalCloudError
+            The role doesn't exist, or doesn't trust the service.
+        """
+        query = {"role_arn": role_arn, "service": service, "region": region, "name": "service-session"}
+        issued = self._control("session", query, method="POST")
+        credentials = {
+            "AccessKeyId": issued["AWS_ACCESS_KEY_ID"],
+            "SecretAccessKey": issued["AWS_SECRET_ACCESS_KEY"],
+            "SessionToken": issued["AWS_SESSION_TOKEN"],
+        }
+        return self.session(role_arn.split(":")[4], region, credentials=credentials, plain=plain)
+
     def _mfa_device(self, account: str) -> str:
         iam = self.session(account).client("iam")
         serial = f"arn:aws:iam::{account}:mfa/local-cloud"

@@ -116,7 +116,7 @@ async def _answer(send: Callable[..., Awaitable[None]], status: int, content: An
 
 
 def with_control(engine: Engine) -> Callable[..., Awaitable[None]]:
-    """Serve the few calls that are not AWS's beside the engine: health, messages, fire."""
+    """Serve the few calls that are not AWS's beside the engine: health, messages, fire, session."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope.get("path", "")
@@ -133,10 +133,16 @@ def with_control(engine: Engine) -> Callable[..., Awaitable[None]]:
             elif action == "fire" and scope["method"] == "POST":
                 failure = engine.fire(query["account"], query["region"], query["name"], query["group"])
                 await _answer(send, 200, {"failure": failure})
+            elif action == "session" and scope["method"] == "POST":
+                source = f"arn:aws:sagemaker:{query['region']}:{query['role_arn'].split(':')[4]}:local-cloud"
+                issued = engine.issue_session(query["role_arn"], query["service"], query["name"], source)
+                await _answer(send, 200, issued)
             else:
                 await _answer(send, 404, {"message": f"there is no {action}"})
         except LookupError as error:
             await _answer(send, 404, {"message": str(error.args[0])})
+        except PermissionError as error:
+            await _answer(send, 403, {"message": str(error)})
 
     return app
 
