@@ -14,7 +14,7 @@ from shared.text import parse_time
 
 # Longer than any notifier may run: whoever claimed and is silent since then is dead, and its message would be lost.
 TAKE_OVER_AFTER = timedelta(seconds=180)
-# Duplicate events are normal and arrive together: waiting for the other one to be done is no failure, and rings no alarm.
+# Duplicate events are normal and arrive together: waiting for the other one is no failure, and rings no alarm.
 PATIENCE_SECONDS = 20
 
 
