@@ -1,6 +1,6 @@
-"""A dozen and more forbidden calls, each beside a call that the same principal may make.
+"""A dozen and more forbidden calls; the same principals are seen to make calls that they may make.
 
-The allowed neighbour shows that the refusal comes from the permission and not from a dead session or a wrong name.
+The allowed calls show that a refusal comes from the permission, not from a dead session or a wrong name.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def try_all(world: World) -> list[dict[str, Any]]:
             story.check(
                 any(code in answer for code in REFUSALS), f"{attempt.what} is refused by a permission", answer
             )
-            story.show(f"denied: {attempt.who}: {attempt.what}")
+            story.progress(f"denied: {attempt.who}: {attempt.what}")
             results.append(
                 {
                     "principal": attempt.principal,
@@ -57,6 +57,9 @@ def try_all(world: World) -> list[dict[str, Any]]:
                     "allowed": allowed,
                 }
             )
+        story.timeline[-1]["shown"].append(
+            f"{len(results)} calls; the same roles may do what they are there for"
+        )
     return results
 
 
@@ -245,6 +248,13 @@ def controls(world: World) -> None:
         role = thief.role(stage.name, f"{stage.name}/train/{model.prefix}-{stage.name}-train")
         body = thief.client(role, "s3").get_object(Bucket=stage.data_bucket_name, Key=training)["Body"].read()
         world.story.check(body.count(b"\n") > 100, f"{stage.name}'s train role reads its own training data")
+    inference = thief.role("prod", f"prod/inference/{model.prefix}-prod-inference")
+    bucket, key = world.versions()[-1].model_data_url.removeprefix("s3://").split("/", 1)
+    artifact = thief.client(inference, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    world.story.check(len(artifact) > 100, "prod's inference role reads the model")
+    stranger = world.cloud.service_session(f"arn:aws:iam::{STRANGER_ACCOUNT}:role/stranger").client("s3")
+    stranger.create_bucket(Bucket="a-strangers-own-bucket")
+    stranger.put_object(Bucket="a-strangers-own-bucket", Key="x", Body=b"1")
 
 
 def _stranger(world: World) -> tuple[Any, str]:

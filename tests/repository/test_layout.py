@@ -30,16 +30,29 @@ def test_the_data_set_is_not_committed() -> None:
 def test_the_users_packages_are_named_and_pinned() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pinned = {line.split("==")[0].strip() for line in lines if "==" in line}
-    wanted = {"aws-cdk-lib", "constructs", "boto3", "scikit-learn", "pandas", "pytest", "xgboost", "xgboost-cpu"}
+    wanted = {
+        "aws-cdk-lib",
+        "constructs",
+        "boto3",
+        "scikit-learn",
+        "pandas",
+        "pytest",
+        "xgboost",
+        "xgboost-cpu",
+    }
     assert wanted <= pinned
     assert lines[-1] == "-e ./constructs"
     assert "requirements-authoring.txt" in (ROOT / "requirements.txt").read_text()
-    assert re.search(r"^sagemaker==3\.", (ROOT / "pipeline_code/requirements-authoring.txt").read_text(), re.M)
+    assert re.search(
+        r"^sagemaker==3\.", (ROOT / "pipeline_code/requirements-authoring.txt").read_text(), re.M
+    )
 
 
 def test_the_delivery_pipeline_uses_the_pinned_command_line() -> None:
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
-    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/aws-cdk"]["version"]
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]["node_modules/aws-cdk"][
+        "version"
+    ]
     text = (ROOT / "stacks/delivery_stack.py").read_text()
     assert pinned == locked
     assert f'CLI_VERSION = "{pinned}"' in text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cdk_mlops import ALLOW_DESTROY
 
+from cdk_mlops import ALLOW_DESTROY
 from tests.fixtures.trees import two_models
 from tests.library.policy_audit import findings
 from tests.stacks.installations import SETTINGS, assembly, resources, synthesized, template
@@ -20,7 +21,7 @@ def test_no_policy_is_wider_than_its_reason(installation: str, stack: str) -> No
     assert findings(template(installation, stack)) == []
 
 
-def pipelines(installation: str, stack: str) -> dict[str, dict[str, object]]:
+def pipelines(installation: str, stack: str) -> dict[str, dict[str, Any]]:
     found = resources(template(installation, stack), "Custom::SageMakerPipeline").values()
     return {str(one["Tags"]["mlops:kind"]): one for one in found}
 
@@ -31,7 +32,7 @@ def test_dev_and_prod_run_the_same_bytes(installation: str, kind: str) -> None:
     dev, prod = (pipelines(installation, stack)[kind] for stack in ("DevStack", "ProdStack"))
     folder = Path(assembly(installation).directory)
 
-    def body(pipeline: dict[str, object]) -> bytes:
+    def body(pipeline: dict[str, Any]) -> bytes:
         return (folder / f"asset.{pipeline['DefinitionKey']}").read_bytes()
 
     assert dev["DefinitionKey"] == prod["DefinitionKey"]
