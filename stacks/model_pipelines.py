@@ -135,7 +135,8 @@ class ModelPipelines(Construct):
             values |= {
                 "ArtifactsUri": f"s3://{settings.artifacts_bucket_name}/{model.model_name}/{stage.name}",
                 "ArtifactsKeyArn": self._registry.key.alias_arn,
-                "InputDataUrl": f"{home}/data/train-dataset",
+                # The slash keeps SageMaker from reading all keys that begin so, such as train-dataset-old/.
+                "InputDataUrl": f"{home}/data/train-dataset/",
                 "TrainingInstanceType": model.instance_types.training,
                 "AucScoreThreshold": str(model.thresholds.auc),
                 "MinGainOverChampion": str(-model.thresholds.champion_margin),

@@ -47,6 +47,13 @@ def test_every_parameter_without_a_default_gets_its_value() -> None:
         assert wanted - {"CodeUri"} <= set(pipeline["ParameterDefaults"]), kind
 
 
+def test_the_training_data_are_named_as_a_folder() -> None:
+    """SageMaker reads every key that begins like the URI: without the slash train-dataset-old/ would be trained on too."""
+    for installation, stack in (("default", "DevStack"), ("default", "ProdStack"), ("elsewhere", "ProdStack")):
+        url = pipelines(installation, stack)["train"]["ParameterDefaults"]["InputDataUrl"]
+        assert url.endswith("/mammography-severity-model/data/train-dataset/")
+
+
 def test_settings_reach_the_pipelines() -> None:
     values = SETTINGS["default"] | {
         "thresholds": {"auc": 0.91, "champion_margin": 0.005, "drift": 0.2},
