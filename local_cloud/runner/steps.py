@@ -272,7 +272,8 @@ def function_error(result: Any, log: str = "") -> str:
         ending = f": {re.escape(message)}" if message else "$"
         raised = re.findall(rf"^([A-Za-z_][\w.]*){ending}", log, re.MULTILINE)
         kind = raised[-1].rsplit(".", 1)[-1] if raised else None
-    return f"{kind}: {message}" if kind else message
+    # A function that names its error in the message already isn't made to name it twice.
+    return message if not kind or message.startswith(f"{kind}:") else f"{kind}: {message}"
 
 
 def lambda_outputs(declared: list[dict[str, str]], result: Any) -> dict[str, Any]:

@@ -137,6 +137,7 @@ def test_a_missing_output_of_a_function_is_named() -> None:
             "x\nmodule.NoModel: no\n",
             "NoModel: no",
         ),
+        ({"errorType": "KeyError", "errorMessage": "KeyError: 'x'"}, "", "KeyError: 'x'"),
         ({"errorType": "Runtime.HandlerError", "errorMessage": "no"}, "", "no"),
         ({"errorMessage": "Task timed out after 3.00 seconds"}, "", "Task timed out after 3.00 seconds"),
     ],
