@@ -7,7 +7,7 @@ from typing import Any
 from demo.world import APPROVER, Run, World
 from ops import data, registry
 from ops.registry import Version
-from stacks.installation import StageName
+from stacks.installation import STAGES, StageName
 
 CLEAN, BROKEN, DRIFTED = (
     "mammo-batch-dataset.csv",
@@ -242,8 +242,12 @@ def _told(world: World, *words: str) -> dict[str, str]:
 
 
 def counted_alerts(world: World) -> None:
-    """Exactly one alert a failed run, none for one that succeeded."""
+    """Exactly one alert a failed run, none for one that succeeded, and none about anything else."""
     for run in world.runs:
         run.alerts = len(world.alerts_about(run.stage, run.outcome.execution_id))
         expected = 0 if run.outcome.status == "Succeeded" else 1
         world.story.check(run.alerts == expected, f"{expected} alerts about '{run.name}'", run.alerts)
+    for stage in STAGES:
+        failed = [run for run in world.runs if run.stage == stage and run.outcome.status != "Succeeded"]
+        subjects = [message["subject"] for message in world.messages(stage)]
+        world.story.check(len(subjects) == len(failed), f"{len(failed)} messages in {stage}", subjects)

@@ -71,7 +71,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "_delete_bucket_lifecycle",
         "bucket_policy_for_arn",
     ),
-    "services.cloudwatch": ("_dispatch_alarm_actions",),
+    "services.cloudwatch": ("_dispatch_alarm_actions", "_evaluate_alarm", "_metrics", "_dims_key"),
     "services.sns": (
         "_deliver_to_lambda",
         "_fanout",

@@ -62,6 +62,24 @@ def _alarms_that_may(original: Callable[..., Any]) -> Callable[..., Any]:
     return dispatch
 
 
+def _on_its_own_metric(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an alarm see the metric of its dimensions only: ministack takes all of the name."""
+
+    def evaluate(alarm: dict[str, Any]) -> Any:
+        cloudwatch = hooks.module("services.cloudwatch")
+        dimensions = cloudwatch._dims_key(
+            {one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []}
+        )
+        everything = cloudwatch._metrics
+        cloudwatch._metrics = {key: points for key, points in everything.items() if key[2] == dimensions}
+        try:
+            return original(alarm)
+        finally:
+            cloudwatch._metrics = everything
+
+    return evaluate
+
+
 def _functions_that_let_topics(original: Callable[..., Any]) -> Callable[..., Any]:
     def deliver(endpoint: str, envelope: str, topic_arn: str, *rest: Any) -> Any:
         if not service_may(TOPICS, "lambda:InvokeFunction", endpoint, topic_arn):
@@ -78,4 +96,5 @@ def install() -> Outbox:
     hooks.wrap("services.sns", "_fanout", outbox.keeping)
     hooks.wrap("services.sns", "_deliver_to_lambda", _functions_that_let_topics)
     hooks.wrap("services.cloudwatch", "_dispatch_alarm_actions", _alarms_that_may)
+    hooks.wrap("services.cloudwatch", "_evaluate_alarm", _on_its_own_metric)
     return outbox

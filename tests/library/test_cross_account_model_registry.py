@@ -121,10 +121,14 @@ def test_there_is_no_approver_role_without_approvers() -> None:
     assert not [name for name in resources(template_of(registry()), "AWS::IAM::Role") if "Approver" in name]
 
 
-def test_approvers_are_told_when_a_version_waits_and_reminded_daily() -> None:
+def test_approvers_are_told_when_a_version_waits_or_was_decided_and_reminded_daily() -> None:
     rules = [one["Properties"] for one in resources(registry_template(), "AWS::Events::Rule").values()]
     waiting = next(rule for rule in rules if "EventPattern" in rule)
-    assert waiting["EventPattern"]["detail"] == {"ModelApprovalStatus": ["PendingManualApproval"]}
+    assert waiting["EventPattern"]["detail"]["ModelApprovalStatus"] == [
+        "PendingManualApproval",
+        "Approved",
+        "Rejected",
+    ]
     reminder = next(rule for rule in rules if "ScheduleExpression" in rule)
     assert reminder["ScheduleExpression"] == "rate(1 day)"
     assert reminder["Targets"][0]["Input"] == '{"action":"remind"}'

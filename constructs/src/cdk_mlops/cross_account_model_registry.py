@@ -213,23 +213,23 @@ class CrossAccountModelRegistry(ModelRegistry):
         self, construct_id: str, *, target: events.IRuleTarget | None = None
     ) -> events.Rule:
         """Return a rule for versions that wait for approval, of all groups of the account; duplicates are normal."""
-        return self._rule(construct_id, WAITING, target)
+        return self._rule(construct_id, [WAITING], target)
 
     def on_version_approved(
         self, construct_id: str, *, target: events.IRuleTarget | None = None
     ) -> events.Rule:
         """Return a rule for versions that were approved, of all groups of the account; duplicates are normal."""
-        return self._rule(construct_id, "Approved", target)
+        return self._rule(construct_id, ["Approved"], target)
 
-    def _rule(self, construct_id: str, status: str, target: events.IRuleTarget | None) -> events.Rule:
+    def _rule(self, construct_id: str, statuses: list[str], target: events.IRuleTarget | None) -> events.Rule:
         return events.Rule(
             self,
             construct_id,
-            description=f"Model versions that became {status}",
+            description=f"Model versions that became {' or '.join(statuses)}",
             event_pattern=events.EventPattern(
                 source=["aws.sagemaker"],
                 detail_type=["SageMaker Model Package State Change"],
-                detail={"ModelApprovalStatus": [status]},
+                detail={"ModelApprovalStatus": statuses},
             ),
             targets=None if target is None else [target],
         )
@@ -244,7 +244,7 @@ class CrossAccountModelRegistry(ModelRegistry):
             prefix="mlops",
             stage=_STAGE,
             purpose="notifier",
-            description="Tells approvers that a model version waits, with its metrics",
+            description="Tells approvers that a model version waits, with its metrics, and what was decided",
             # Metadata of all groups: a list of them would outgrow the role's policy with the models.
             statements=[
                 Statement(
@@ -271,7 +271,7 @@ class CrossAccountModelRegistry(ModelRegistry):
             timeout=Duration.seconds(60),
             started_by_events=True,
         )
-        self.on_version_waiting("VersionWaiting", target=function.as_target())
+        self._rule("VersionChanged", [WAITING, "Approved", "Rejected"], function.as_target())
         events.Rule(
             self,
             "Reminder",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
@@ -136,6 +138,7 @@ class PipelineAlerts(Construct):
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
+            alarm_name=f"mlops-{self._stage}-{_kebab(construct_id)}",
             alarm_description=f"[{self._stage}] {text}",
             metric=metric,
             threshold=1,
@@ -148,3 +151,8 @@ class PipelineAlerts(Construct):
 
     def _rule(self, construct_id: str, pattern: events.EventPattern) -> events.Rule:
         return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])
+
+
+def _kebab(name: str) -> str:
+    """Return ``NotifierErrors`` as ``notifier-errors``: what an alarm's mail is headed with."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
