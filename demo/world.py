@@ -2,199 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demo.lookout import Lookout, Run
 from demo.story import Story
-from local_cloud.cloud import LocalCloud
-from ops import registry, runs
-from stacks.installation import Model, PipelineKind, Settings, Stage, StageName
+from stacks.installation import StageName
+
+__all__ = ["APPROVER", "Run", "World"]
 
 APPROVER = "alice"
-ALERT_SECONDS = 60.0
 
 
 @dataclass
-class Run:
-    """One execution as the summary tells it."""
-
-    name: str
-    outcome: runs.Outcome
-    stage: str
-    model_version: int | None = None
-    rows_scored: int | None = None
-    alerts: int = 0
-
-    def as_row(self) -> dict[str, Any]:
-        """Return the run as a row of summary.json."""
-        return {
-            "name": self.name,
-            "stage": self.stage,
-            "pipeline": self.outcome.pipeline,
-            "status": self.outcome.status,
-            "failed_step": self.outcome.failed_step,
-            "reason": self.outcome.reason,
-            "model_version": self.model_version,
-            "rows_scored": self.rows_scored,
-            "alerts": self.alerts,
-            "seconds": round(self.outcome.seconds, 2),
-        }
-
-
-@dataclass
-class World:
+class World(Lookout):
     """The embedded cloud of a demo with everything deployed to it."""
 
-    cloud: LocalCloud
-    settings: Settings
-    model: Model
     story: Story
     work: Path
     person: Any  # a session of the approver as a user, before taking the approver role
     runs: list[Run] = field(default_factory=list)
 
-    # --- places
-
-    @property
-    def region(self) -> str:
-        """Return the region of all stacks."""
-        return self.settings.region
-
-    def stage(self, name: StageName) -> Stage:
-        """Return a stage's names."""
-        return self.settings.stage(name)
-
-    def session(self, account: str) -> Any:
-        """Return a session of an account's root: who looks on, not who acts."""
-        return self.cloud.session(account, self.region)
-
-    def client(self, account_name: str, service: str) -> Any:
-        """Return a client of ``registry``, ``dev`` or ``prod``."""
-        return self.session(self.settings.accounts[account_name]).client(service)
-
-    # --- alerts
-
-    def topic_arn(self, account_name: str) -> str:
-        """Return the topic that people of an account subscribe to."""
-        name = (
-            self.settings.registry_topic_name
-            if account_name == "registry"
-            else self.stage("dev" if account_name == "dev" else "prod").notification_topic_name
-        )
-        return (
-            f"arn:{self.settings.partition}:sns:{self.region}:{self.settings.accounts[account_name]}:{name}"
-        )
-
-    def messages(self, account_name: str) -> list[dict[str, str]]:
-        """Return what has been published to an account's topic."""
-        topic = self.topic_arn(account_name)
-        return [
-            {
-                "subject": message.subject,
-                "body": message.body,
-                "topic": topic.rsplit(":", 1)[-1],
-                "stage": account_name,
-            }
-            for message in self.cloud.messages(topic)
-        ]
-
-    def wait_for(self, what: str, look: Callable[[], Any], *, seconds: float = ALERT_SECONDS) -> Any:
-        """Return the first truthy answer of ``look``; fail with ``what`` when there is none in time."""
-        end = time.monotonic() + seconds
-        while True:
-            found = look()
-            if found:
-                return found
-            self.story.check(time.monotonic() < end, f"{what} within {seconds:.0f} s")
-            time.sleep(0.1)
-
-    def alerts_about(self, account_name: str, execution_id: str) -> list[dict[str, str]]:
-        """Return the alerts about an execution; others may name it too, as what they started."""
-        return [
-            message
-            for message in self.messages(account_name)
-            if f"Execution {execution_id} of" in message["body"]
-        ]
-
-    # --- runs
-
-    def start(self, stage: StageName, kind: PipelineKind, parameters: dict[str, str] | None = None) -> str:
-        """Start a pipeline and return the execution's ARN."""
-        return runs.start(
-            self.client(stage, "sagemaker"),
-            self.stage(stage).pipeline_name(self.model, kind),
-            parameters or {},
-        )
-
     def follow(self, name: str, stage: StageName, arn: str) -> Run:
-        """Wait for an execution, remember it, and count the alerts that it caused (see `settle`)."""
-        outcome = runs.follow(self.client(stage, "sagemaker"), arn, say=lambda line: None, poll_seconds=0.1)
-        run = Run(name=name, outcome=outcome, stage=stage)
-        run.model_version = self.resolved_version(stage, arn)
-        if outcome.status == "Succeeded" and "inference" in outcome.pipeline:
-            run.rows_scored = len(self.predictions(stage, run))
+        """Wait for an execution, remember it, and tell how it ended."""
+        run = super().follow(name, stage, arn)
         self.runs.append(run)
-        self.story.show(outcome.in_words())
+        self.story.show(run.outcome.in_words())
         return run
-
-    def resolved_version(self, stage: StageName, arn: str) -> int | None:
-        """Return the model version that an inference run resolved."""
-        for step in runs.steps_of(self.client(stage, "sagemaker"), arn):
-            for output in step.get("Metadata", {}).get("Lambda", {}).get("OutputParameters", []):
-                if output["Name"] == "model_version":
-                    return int(output["Value"])
-        return None
-
-    def executions(self, stage: StageName, kind: PipelineKind) -> list[str]:
-        """Return the ARNs of a pipeline's executions, the newest first."""
-        pages = (
-            self.client(stage, "sagemaker")
-            .get_paginator("list_pipeline_executions")
-            .paginate(PipelineName=self.stage(stage).pipeline_name(self.model, kind), SortOrder="Descending")
-        )
-        return [e["PipelineExecutionArn"] for page in pages for e in page["PipelineExecutionSummaries"]]
 
     def settle(self, run: Run) -> dict[str, str]:
         """Wait for the one alert of a failed run and return it; a second one fails the demo at the end."""
-        execution = run.outcome.execution_id
-        found = self.wait_for(
-            f"an alert about {run.outcome.pipeline} {execution}",
-            lambda: self.alerts_about(run.stage, execution),
-        )
-        self.story.show(f"alert: {found[0]['subject']}")
-        return dict(found[0])
-
-    # --- objects
-
-    def read_json(self, uri: str, account_name: str) -> Any:
-        """Return a JSON object."""
-        bucket, key = uri.removeprefix("s3://").split("/", 1)
-        return json.loads(self.client(account_name, "s3").get_object(Bucket=bucket, Key=key)["Body"].read())
-
-    def predictions(self, stage: StageName, run: Run) -> list[str]:
-        """Return the lines that a run predicted."""
-        s3 = self.client(stage, "s3")
-        bucket = self.stage(stage).data_bucket_name
-        prefix = f"{self.model.model_name}/inference/{run.outcome.execution_id}/predictions/"
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-        bodies = [s3.get_object(Bucket=bucket, Key=o["Key"])["Body"].read().decode() for o in listed]
-        return [line for body in bodies for line in body.splitlines() if line.strip()]
-
-    def verdict(self, run: Run) -> Any:
-        """Return the monitor's verdict of an inference run."""
-        prefix = f"{self.model.model_name}/inference/{run.outcome.execution_id}/data-quality"
-        stage = self.stage("dev" if run.stage == "dev" else "prod")
-        return self.read_json(f"s3://{stage.data_bucket_name}/{prefix}/verdict.json", run.stage)
-
-    def versions(self) -> list[registry.Version]:
-        """Return the model versions, the oldest first."""
-        return registry.versions(self.client("registry", "sagemaker"), self.model.model_package_group)[::-1]
-
-    def evaluation(self, version: registry.Version) -> Any:
-        """Return the evaluation that was registered with a version."""
-        package = self.client("registry", "sagemaker").describe_model_package(ModelPackageName=version.arn)
-        return self.read_json(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"], "registry")
+        alert = super().settle(run)
+        self.story.show(f"alert: {alert['subject']}")
+        return alert
