@@ -18,7 +18,7 @@ from local_cloud.cloud import LocalCloud, LocalCloudError
 from ops import data
 from ops.errors import CommandError
 from stacks import settings as app
-from stacks.installation import Model, Settings
+from stacks.installation import Settings
 from stacks.section import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,10 +53,8 @@ def run(story: Story) -> dict[str, Any]:
     """Run every phase and return what the page shows."""
     settings = write_settings(OUT / "settings.json")
     model = settings.models[0]
-    lines: list[str] = []
-    files = data.prepare(model, ROOT / "data", say=lines.append)
-    print("Data: " + lines[0] + f"; {len(files)} files in data/", flush=True)
-    dataset = dataset_facts(model)
+    prepared = data.prepare(model, ROOT / "data", say=lambda line: print(f"Data: {line}", flush=True))
+    dataset = {"source": prepared.source, "rows": prepared.rows, "sha256": prepared.sha256}
     with LocalCloud.start(work_dir=OUT / "cloud", accounts=tuple(settings.accounts.values())) as cloud:
         print(f"Embedded cloud at {cloud.endpoint}; logs in {OUT.relative_to(ROOT)}/", flush=True)
         world = World(cloud, settings, model, story, OUT, person=make_person(cloud, settings))
@@ -88,14 +86,6 @@ def write_settings(path: Path) -> Settings:
     path.write_text(json.dumps(raw, indent=1))
     os.environ["MLOPS_SETTINGS"] = str(path)
     return app.load()
-
-
-def dataset_facts(model: Model) -> dict[str, Any]:
-    """Return where the rows came from."""
-    import importlib
-
-    source = importlib.import_module(f"pipeline_code.{model.folder}.dataset").source(ROOT / "data")
-    return {"source": source.name, "rows": source.rows, "sha256": source.sha256}
 
 
 def make_person(cloud: LocalCloud, settings: Settings) -> Any:

@@ -72,7 +72,7 @@ def _model(settings: Settings, options: argparse.Namespace) -> Model:
 
 def _data(settings: Settings, options: argparse.Namespace) -> None:
     for model in _models(settings, options):
-        for path in data.prepare(model, DATA, say=say):
+        for path in data.prepare(model, DATA, say=say).files:
             say(f"  data/{path.name}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ from stacks.installation import Model, Stage
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def prepare(model: Model, folder: Path, *, say: Callable[[str], None]) -> list[Path]:
+@dataclass(frozen=True)
+class Prepared:
+    """Data files, and where their rows came from."""
+
+    source: str
+    rows: int
+    sha256: str
+    files: list[Path]
+
+
+def prepare(model: Model, folder: Path, *, say: Callable[[str], None]) -> Prepared:
     """Write the model's data files with the ``dataset`` module of its folder and say where the rows came from."""
     name = f"pipeline_code.{model.folder}.dataset"
     try:
@@ -31,7 +42,8 @@ def prepare(model: Model, folder: Path, *, say: Callable[[str], None]) -> list[P
         raise
     source = dataset.source(folder)
     say(f"{model.model_name}: {source.name}, {source.rows} rows, sha256 {source.sha256[:12]}...")
-    return list(dataset.prepare(source, folder))
+    files = list(dataset.prepare(source, folder))
+    return Prepared(source=source.name, rows=source.rows, sha256=source.sha256, files=files)
 
 
 def training_files(model: Model, stage: Stage) -> list[str]:
