@@ -128,11 +128,10 @@ def drifted_batch(world: World) -> Run:
         )
         alert = _failed_with(world, run, "DataDriftDetected")
         for feature in [f for f in world.verdict(run)["features"] if f["drifted"]]:
-            claim = f"the alert names {feature['name']} and its distance {feature['distance']:.3f}"
-            story.check(
-                feature["name"] in alert["body"] and f"{feature['distance']:.3f}" in alert["body"], claim
-            )
-            story.show(f"{feature['name']} lies {feature['distance']:.3f} from the training data")
+            name, distance = feature["name"], f"{feature['distance']:.3g}"
+            told = name in alert["body"] and distance in alert["body"]
+            story.check(told, f"the alert names {name} and its distance {distance}", alert["body"])
+            story.show(f"{name} lies {distance} from the training data")
     with story.step("retraining starts by itself in prod, on both parts", kind="drift"):
         arn = world.wait_for("a retraining", lambda: next(iter(world.executions("prod", "train")), None))
         world.follow("prod retrains", "prod", arn)
