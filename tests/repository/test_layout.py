@@ -59,10 +59,12 @@ def test_the_delivery_pipeline_uses_the_pinned_command_line() -> None:
 
 
 def test_every_code_file_can_be_held_by_one_reader() -> None:
+    # A table of cases may be a little longer than code.
     long = {
         str(path.relative_to(ROOT)): count
         for path in tracked()
-        if path.suffix == ".py" and (count := len(path.read_text().splitlines())) > 450
+        if path.suffix == ".py"
+        and (count := len(path.read_text().splitlines())) > (500 if "tests" in path.parts else 450)
     }
     assert long == {}
 
