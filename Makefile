@@ -99,7 +99,7 @@ reject: $(READY)  ## reject a model version: make reject VERSION=1
 	@$(PY) -m ops reject
 
 local-up: $(READY)  ## start an embedded cloud and keep it running
-	@$(PY) -m local_cloud up
+	@$(PY) -m local_cloud up $$($(PY) -m ops local-profiles)
 
 local-down: $(READY)  ## end it
 	@$(PY) -m local_cloud down

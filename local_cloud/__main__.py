@@ -19,6 +19,13 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--accounts", nargs="+", default=list(DEFAULT_ACCOUNTS), metavar="ID", help="12-digit account ids"
     )
+    up.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        metavar="NAME=ID",
+        help="name an account's AWS profile; may be repeated",
+    )
     up.add_argument("--region", default=DEFAULT_REGION)
     up.add_argument("--port", type=int, default=keeper.DEFAULT_PORT, help="the port that counts as TLS")
     commands.add_parser("down", help="end it")
@@ -51,7 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
         )
     try:
         if given.command == "up":
-            return keeper.up(accounts=given.accounts, region=given.region, port=given.port)
+            profiles = dict(item.partition("=")[::2] for item in given.profile)
+            return keeper.up(
+                accounts=list(dict.fromkeys(profiles.values())) or given.accounts,
+                region=given.region,
+                profiles=profiles or None,
+                port=given.port,
+            )
         return keeper.down() if given.command == "down" else keeper.status()
     except (LocalCloudError, ValueError) as error:
         sys.stderr.write(f"{error}\n")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local_cloud.cloud import LocalCloud
@@ -21,12 +22,14 @@ WORK_DIR = BUILD / "local-cloud"
 
 
 def profile_name(account: str) -> str:
-    """Name of the AWS profile of an account of the embedded cloud."""
+    """Name of the AWS profile of an account that was given no name."""
     return f"local-{account}"
 
 
-def write_profiles(path: Path, cloud: LocalCloud, region: str) -> None:
-    """Write an AWS config file with one profile an account.
+def write_profiles(
+    path: Path, cloud: LocalCloud, region: str, profiles: Mapping[str, str] | None = None
+) -> None:
+    """Write an AWS config file with one profile an account, or those that are named.
 
     Parameters
     ----------
@@ -36,11 +39,13 @@ def write_profiles(path: Path, cloud: LocalCloud, region: str) -> None:
         Where the profiles point.
     region
         Region of the profiles.
+    profiles
+        Account of each profile. Default: ``local-<account>`` for every account.
     """
     lines = []
-    for account in cloud.accounts:
+    for name, account in (_profiles(cloud) if profiles is None else profiles).items():
         lines += [
-            f"[profile {profile_name(account)}]",
+            f"[profile {name}]",
             f"region = {region}",
             f"endpoint_url = {cloud.endpoint}",
             f"aws_access_key_id = {account}",
@@ -48,6 +53,10 @@ def write_profiles(path: Path, cloud: LocalCloud, region: str) -> None:
             "",
         ]
     path.write_text("\n".join(lines))
+
+
+def _profiles(cloud: LocalCloud) -> dict[str, str]:
+    return {profile_name(account): account for account in cloud.accounts}
 
 
 def running(record: Path = RECORD) -> LocalCloud | None:
@@ -66,18 +75,14 @@ def _say(text: str) -> None:
 
 
 def _paste(cloud: LocalCloud, work_dir: Path) -> str:
+    names = re.findall(r"^\[profile (.+)\]$", (work_dir / "aws-config").read_text(), re.MULTILINE)
     lines = [
         f"export AWS_CONFIG_FILE={work_dir / 'aws-config'}",
         f"export AWS_SHARED_CREDENTIALS_FILE={work_dir / 'aws-config'}",
         f"export AWS_ENDPOINT_URL={cloud.endpoint}",
         f"export AWS_ENDPOINT_URL_S3={cloud.endpoint}",
         "export AWS_EC2_METADATA_DISABLED=true",
-        f"export AWS_PROFILE={profile_name(cloud.accounts[0])}"
-        + (
-            f"   # or {', '.join(profile_name(account) for account in cloud.accounts[1:])}"
-            if cloud.accounts[1:]
-            else ""
-        ),
+        f"export AWS_PROFILE={names[0]}" + (f"   # or {', '.join(names[1:])}" if names[1:] else ""),
     ]
     return "\n".join(f"  {line}" for line in lines)
 
@@ -86,6 +91,7 @@ def up(
     *,
     accounts: Sequence[str],
     region: str,
+    profiles: Mapping[str, str] | None = None,
     port: int = DEFAULT_PORT,
     record: Path = RECORD,
     work_dir: Path = WORK_DIR,
@@ -98,6 +104,8 @@ def up(
         12-digit ids, one profile each.
     region
         Region of the profiles.
+    profiles
+        Account of each profile. Default: ``local-<account>`` for every account.
     port
         Wanted port; a free one is taken where it is in use.
     record, work_dir
@@ -118,7 +126,7 @@ def up(
         process.stdout.close()
     process.returncode = 0  # it is meant to outlive this process: no warning about that
     cloud = LocalCloud(connection, accounts)
-    write_profiles(work_dir / "aws-config", cloud, region)
+    write_profiles(work_dir / "aws-config", cloud, region, profiles)
     kept = {
         "pid": connection.pid,
         "port": connection.port,

@@ -136,7 +136,14 @@ def _reject(settings: Settings, options: argparse.Namespace) -> None:
     _decide(settings, options, "Rejected", "reject")
 
 
+def _local_profiles(settings: Settings, options: argparse.Namespace) -> None:
+    """Print the embedded cloud's options for this installation's accounts; `make local-up` hands them over."""
+    profiles = " ".join(f"--profile mlops-{name}={account}" for name, account in settings.accounts.items())
+    say(f"--region {settings.region} {profiles}")
+
+
 COMMANDS = {
+    "local-profiles": _local_profiles,
     "data": _data,
     "upload": _upload,
     "run": _run,

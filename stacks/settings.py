@@ -156,7 +156,7 @@ def _settings(top: Section) -> Settings:
 
 
 def _accounts(section: Section) -> Mapping[str, str]:
-    placeholders = {"dev": "111111111111", "prod": "222222222222", "registry": "333333333333"}
+    placeholders = {"registry": "333333333333", "dev": "111111111111", "prod": "222222222222"}
     accounts = {
         name: section.text(name, placeholder, pattern=ACCOUNT[0], rule=ACCOUNT[1])
         for name, placeholder in placeholders.items()
