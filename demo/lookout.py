@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from demo.story import Story
@@ -50,6 +50,7 @@ class Lookout:
     cloud: LocalCloud
     settings: Settings
     model: Model
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
 
     # --- places
 
@@ -67,8 +68,11 @@ class Lookout:
         return self.cloud.session(account, self.region)
 
     def client(self, account_name: str, service: str) -> Any:
-        """Return a client of ``registry``, ``dev`` or ``prod``."""
-        return self.session(self.settings.accounts[account_name]).client(service)
+        """Return a client of ``registry``, ``dev`` or ``prod``; made once, since that takes longer than most calls."""
+        key = (self.settings.accounts[account_name], service)
+        if key not in self._clients:
+            self._clients[key] = self.session(key[0]).client(service)
+        return self._clients[key]
 
     # --- alerts
 
