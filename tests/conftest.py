@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("JSII_NODE", str(ROOT / ".venv" / "bin" / "node"))
 os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
-os.environ["CDK_VALIDATION"] = "false"
-for name in [name for name in os.environ if name.startswith(("AWS_", "MLOPS_"))]:
+
+for name in [name for name in os.environ if name.startswith(("AWS_", "MLOPS_", "CDK_"))]:
     del os.environ[name]  # a test must not reach anybody's account, nor read their settings
+os.environ["CDK_VALIDATION"] = "false"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_mlops._statements import Statement, document
+from cdk_mlops._statements import Statement, document, place_of
 
 
 def role_path(stage: str, purpose: str) -> str:
@@ -48,7 +48,7 @@ def service_role(
 
 def own_account(scope: Construct) -> dict[str, dict[str, object]]:
     """Return the condition by which a service may act for this account only (confused deputy)."""
-    return {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}}
+    return {"StringEquals": {"aws:SourceAccount": place_of(scope).account}}
 
 
 def people_role(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from weakref import WeakKeyDictionary
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -24,20 +25,21 @@ class Statement:
     conditions: Mapping[str, Mapping[str, object]] | None = None
     effect: iam.Effect = iam.Effect.ALLOW
 
-    def render(self) -> iam.PolicyStatement:
-        """Return CDK's form of it."""
-        return iam.PolicyStatement(
-            sid=self.sid,
-            effect=self.effect,
-            actions=list(self.actions),
-            resources=list(self.resources),
-            conditions=self.conditions,
-        )
+    def as_json(self) -> dict[str, object]:
+        """Return it as it stands in a policy document."""
+        rendered: dict[str, object] = {
+            "Sid": self.sid,
+            "Effect": self.effect.value.capitalize(),
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+        }
+        return rendered | ({} if self.conditions is None else {"Condition": self.conditions})
 
 
 def document(statements: Sequence[Statement]) -> iam.PolicyDocument:
     """Return a policy document with these statements."""
-    return iam.PolicyDocument(statements=[statement.render() for statement in statements])
+    # In one call: an object a statement would be most of what a synthesis does.
+    return iam.PolicyDocument.from_json({"Statement": [statement.as_json() for statement in statements]})
 
 
 def grant(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:
@@ -67,14 +69,36 @@ def grant(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant
     return reduce(lambda first, second: first.combine(second), grants)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a stack is deployed: what its ARNs are made of."""
+
+    partition: str
+    account: str
+    region: str
+
+
+_places: WeakKeyDictionary[Construct, Place] = WeakKeyDictionary()
+
+
+def place_of(scope: Construct) -> Place:
+    """Return where the scope's stack is deployed; asked for once, since each question crosses over to Node."""
+    if scope not in _places:
+        stack = Stack.of(scope)
+        if stack not in _places:
+            _places[stack] = Place(stack.partition, stack.account, stack.region)
+        _places[scope] = _places[stack]
+    return _places[scope]
+
+
 def arn(
     scope: Construct, service: str, resource: str, *, account: str | None = None, region: str | None = None
 ) -> str:
     """Return an ARN in the stack's partition; account and region default to the stack's."""
-    stack = Stack.of(scope)
-    account = stack.account if account is None else account
-    region = stack.region if region is None else region
-    return f"arn:{stack.partition}:{service}:{region}:{account}:{resource}"
+    place = place_of(scope)
+    account = place.account if account is None else account
+    region = place.region if region is None else region
+    return f"arn:{place.partition}:{service}:{region}:{account}:{resource}"
 
 
 def iam_arn(scope: Construct, resource: str, *, account: str | None = None) -> str:

@@ -13,9 +13,14 @@ STAGE = re.compile(r"[a-z][a-z0-9-]{0,14}[a-z0-9]")
 PRINCIPAL_ARN = re.compile(r"arn:[a-z-]+:(iam|sts)::\d{12}:(root|(user|role|assumed-role)/[\w+=,.@/-]+)")
 
 
+def is_token(value: object) -> bool:
+    """Return whether a value is only known at deployment; a plain text is told without asking Node."""
+    return not (isinstance(value, str) and "${" not in value) and Token.is_unresolved(value)
+
+
 def check_pattern(prop: str, value: str, pattern: re.Pattern[str], rule: str) -> str:
     """Return the value if all of it matches the pattern or it is a token; ``rule`` completes "prop must ..."."""
-    if not Token.is_unresolved(value) and not pattern.fullmatch(value):
+    if not is_token(value) and not pattern.fullmatch(value):
         raise ValueError(f"{prop} must {rule}, got '{value}'")
     return value
 
@@ -54,6 +59,6 @@ def check_choice(prop: str, value: str, choices: Collection[str]) -> str:
 
 def check_range(prop: str, value: int, least: int, most: int) -> int:
     """Return a whole number between both limits, these included."""
-    if not Token.is_unresolved(value) and not least <= value <= most:
+    if not least <= value <= most and not Token.is_unresolved(value):
         raise ValueError(f"{prop} must be a whole number from {least} to {most}, got {value}")
     return value

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from cdk_mlops._statements import Statement
+from cdk_mlops._statements import Statement, place_of
 from cdk_mlops._validation import check_email, check_stage
 from cdk_mlops.kms_shared_key import KmsSharedKey, SharedKey
 
@@ -89,7 +89,7 @@ class AlertTopic(TopicForAlerts):
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}},
+                conditions={"StringEquals": {"aws:SourceAccount": place_of(scope).account}},
             )
         )
         if email is not None:

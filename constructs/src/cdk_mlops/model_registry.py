@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_mlops._statements import Statement, arn, deny, grant, list_bucket, read_objects, write_objects
+from cdk_mlops._statements import (
+    Statement,
+    arn,
+    deny,
+    grant,
+    list_bucket,
+    place_of,
+    read_objects,
+    write_objects,
+)
 from cdk_mlops._validation import check_stage
 from cdk_mlops.kms_shared_key import SharedKey
 from cdk_mlops.model_names import ModelNames
@@ -40,7 +48,7 @@ class ModelRegistry(Construct):
         self.account = account
         self.registry_region = region
         self.artifacts_bucket_name = artifacts_bucket_name
-        self.artifacts_bucket_arn = f"arn:{Stack.of(self).partition}:s3:::{artifacts_bucket_name}"
+        self.artifacts_bucket_arn = f"arn:{place_of(self).partition}:s3:::{artifacts_bucket_name}"
         self.key = key
 
     def package_group_arn(self, model: ModelNames) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, Token
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_mlops._statements import Statement, arn, grant
+from cdk_mlops._validation import is_token
 
 
 class Pipeline(Construct):
@@ -20,7 +21,7 @@ class Pipeline(Construct):
         super().__init__(scope, construct_id)
         self.pipeline_name = pipeline_name
         # SageMaker writes ARNs of pipelines in lower case.
-        lower = pipeline_name if Token.is_unresolved(pipeline_name) else pipeline_name.lower()
+        lower = pipeline_name if is_token(pipeline_name) else pipeline_name.lower()
         self.pipeline_arn = arn(self, "sagemaker", f"pipeline/{lower}")
         self.execution_arns = f"{self.pipeline_arn}/execution/*"
 

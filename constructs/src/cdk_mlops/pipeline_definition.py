@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Token
+from cdk_mlops._validation import is_token
 
 _MARKER = re.compile(r"@function:([^@\s\"]+)@")
 # SageMaker's limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
@@ -128,7 +128,7 @@ class PipelineDefinition:
 
 
 def _check_value(name: str, value: str, declared: Mapping[str, Any]) -> None:
-    if Token.is_unresolved(value):
+    if is_token(value):
         return
     if not isinstance(value, str):
         raise ValueError(f"parameter_defaults['{name}'] must be a string, got {value!r}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cdk_mlops._roles import role_name, role_path, service_role
-from cdk_mlops._statements import NO_RESOURCE, Statement, arn, iam_arn
+from cdk_mlops._statements import NO_RESOURCE, Statement, arn, iam_arn, place_of
 from cdk_mlops._validation import check_pattern, check_stage
 from cdk_mlops.job_network import JobNetwork
 from cdk_mlops.model_names import ModelNames
@@ -58,7 +57,7 @@ class _JobRole(Construct):
             service=SAGEMAKER,
             description=description,
             trust_conditions={
-                "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
+                "StringEquals": {"aws:SourceAccount": place_of(self).account},
                 "ArnLike": {"aws:SourceArn": arn(self, "sagemaker", "*")},
             },
             statements=[

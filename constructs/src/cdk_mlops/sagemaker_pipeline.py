@@ -14,7 +14,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
-from cdk_mlops._statements import Statement, document, list_bucket, read_objects, write_objects
+from cdk_mlops._statements import Statement, document, list_bucket, place_of, read_objects, write_objects
 from cdk_mlops._validation import check_pattern, check_stage
 from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.pipeline_definition import PipelineDefinition
@@ -293,7 +293,7 @@ def _code_statements(asset: s3_assets.Asset, bucket: DataBucket, prefix: str) ->
 
 
 def _bucket_arn(asset: s3_assets.Asset) -> str:
-    return f"arn:{Stack.of(asset).partition}:s3:::{asset.s3_bucket_name}"
+    return f"arn:{place_of(asset).partition}:s3:::{asset.s3_bucket_name}"
 
 
 def _code_place(code: object, bucket: DataBucket | None, prefix: str | None) -> tuple[DataBucket, str] | None:

@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cdk_mlops._removal import checked_removal
-from cdk_mlops._statements import Statement, grant, list_bucket, read_objects, write_objects
+from cdk_mlops._statements import Statement, grant, list_bucket, place_of, read_objects, write_objects
 from cdk_mlops._validation import check_pattern, check_stage
 from cdk_mlops.kms_shared_key import KmsSharedKey, SharedKey
 
@@ -23,7 +23,7 @@ class DataBucket(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, bucket_name: str, key: SharedKey) -> None:
         super().__init__(scope, construct_id)
         self.bucket_name = bucket_name
-        self.bucket_arn = f"arn:{Stack.of(self).partition}:s3:::{bucket_name}"
+        self.bucket_arn = f"arn:{place_of(self).partition}:s3:::{bucket_name}"
         self.key = key
 
     def read_statements(self, sid: str, *patterns: str) -> list[Statement]:
