@@ -36,12 +36,12 @@ class Loop(Lookout):
 
     @classmethod
     @contextmanager
-    def installed(cls, values: Mapping[str, Any], files: Path) -> Iterator[Loop]:
+    def installed(cls, values: Mapping[str, Any], files: Path, **context: object) -> Iterator[Loop]:
         """Start a cloud and deploy an installation to it."""
         settings = app.load(dict(values))
         with LocalCloud.start(accounts=tuple(dict.fromkeys(settings.accounts.values()))) as cloud:
             loop = cls(cloud, settings, settings.models[0], dict(values), files)
-            loop.deploy(values)
+            loop.deploy(values, **context)
             yield loop
 
     def deploy(self, values: Mapping[str, Any], *, stack: str | None = None, **context: object) -> None:

@@ -6,16 +6,16 @@ import json
 import os
 import resource
 import shutil
-import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from demo import cdk, denials, report, scenario, summary
+from demo import denials, report, scenario, summary
 from demo.story import DemoError, Story
 from demo.world import APPROVER, World
 from local_cloud.cloud import LocalCloud, LocalCloudError
-from ops import data
+from ops import cdk, data
 from ops.errors import CommandError
 from stacks import settings as app
 from stacks.installation import Settings
@@ -28,7 +28,6 @@ STACKS = ("RegistryStack", "DevStack", "ProdStack")
 
 def main() -> int:
     """Run the demo; return 1 with one line where a step doesn't show what it should."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     story = Story()
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -37,9 +36,6 @@ def main() -> int:
     except (DemoError, CommandError, SettingsError, LocalCloudError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted; the embedded cloud is ended", file=sys.stderr)
-        return 130
     (OUT / "summary.json").write_text(json.dumps(page["summary"], indent=1) + "\n")
     (OUT / "report.html").write_text(report.render(page))
     print(
@@ -108,7 +104,10 @@ def make_person(cloud: LocalCloud, settings: Settings) -> Any:
 def bootstrap(world: World) -> None:
     """Bootstrap the three accounts side by side, each with its own credentials."""
     settings = world.settings
-    with world.story.step("three accounts, each trusting the registry account to deploy"):
+    with (
+        world.story.step("three accounts, each trusting the registry account to deploy"),
+        ExitStack() as stack,
+    ):
         started = []
         for name, account in settings.accounts.items():
             env = cdk.environment(
@@ -123,9 +122,10 @@ def bootstrap(world: World) -> None:
                 "--cloudformation-execution-policies",
                 f"arn:{settings.partition}:iam::aws:policy/AdministratorAccess",
             ]
-            started.append((name, cdk.begin(arguments, env, log, folder=world.work), log))
-        for name, process, log in started:
-            cdk.finish(process, f"cdk bootstrap of {name}", log)
+            command = stack.enter_context(cdk.Command(arguments, env, log, folder=world.work))
+            started.append((name, command))
+        for name, command in started:
+            command.finish()
             world.story.progress(f"{name} {settings.accounts[name]}")
 
 
@@ -174,7 +174,3 @@ def peak_memory_mb() -> float:
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     return round(max(peaks) / unit, 1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
