@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from urllib.parse import urlsplit
+
+import botocore.exceptions
 
 from ops import data, registry, runs
 from ops.errors import CommandError
@@ -31,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         return int(COMMANDS[options.command](settings, options) or 0)
     except (CommandError, SettingsError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        print(f"{options.command}: AWS said: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\n{options.command}: interrupted; a started pipeline goes on", file=sys.stderr)
@@ -100,7 +106,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     name = stage.pipeline_name(model, kind)
     arn = runs.start(sagemaker, name, parameters)
     say(f"{name} in {stage.name} ({stage.account}), execution {arn.rsplit('/', 1)[-1]}")
-    local = "AWS_ENDPOINT_URL" in os.environ
+    local = urlsplit(sagemaker.meta.endpoint_url).hostname in ("127.0.0.1", "localhost")
     outcome = runs.follow(
         sagemaker, arn, say=say, poll_seconds=LOCAL_POLL_SECONDS if local else AWS_POLL_SECONDS
     )

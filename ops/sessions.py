@@ -73,7 +73,10 @@ def assume(session: Any, role_arn: str, region: str, *, name: str) -> Any:
             " mlops.people.approvers, and give MFA_SERIAL and MFA_CODE if a second factor is required"
         ) from None
     keys = answer["Credentials"]
+    # The profile goes on to say where the services are: it may name the endpoint of an embedded cloud.
+    profile = session.profile_name if session.profile_name in session.available_profiles else None
     return boto3.Session(
+        profile_name=profile,
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["SessionToken"],
