@@ -346,11 +346,31 @@ def test_a_pipeline_whose_creation_was_reported_as_failed_is_deleted_on_roll_bac
 
 def test_a_missing_permission_is_told_in_the_words_of_aws(world: World) -> None:
     message = "User: arn:aws:sts::222222222222:assumed-role/p is not authorized to perform: sagemaker:CreatePipeline"
-    world.sagemaker.fail("CreatePipeline", refusal("AccessDeniedException", message))
+    world.sagemaker.fail("CreatePipeline", refusal("AccessDeniedException", message), times=1000)
     answer = world.send("Create")
     assert answer["Status"] == "FAILED"
     assert message in answer["Reason"]
     assert "\n" not in answer["Reason"]
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "GetObject", "ListObjectsV2", "CreatePipeline"])
+def test_a_stack_is_made_although_its_permissions_take_five_minutes_to_apply(
+    world: World, operation: str
+) -> None:
+    service = world.sagemaker if operation == "CreatePipeline" else world.s3
+    # asked every five seconds
+    service.fail(operation, refusal("AccessDenied", "not authorized: kms:GenerateDataKey"), times=60)
+    assert world.send("Create")["Status"] == "SUCCESS"
+    assert world.clock.seconds == 5 * 60
+    assert world.s3.json("data", "model/scripts/_complete/0123456789abcdef.json")["files"]
+
+
+def test_a_permission_that_never_comes_ends_the_deployment_in_time(world: World) -> None:
+    world.s3.fail("PutObject", refusal("AccessDenied", "not authorized: kms:GenerateDataKey"), times=1000)
+    answer = world.send("Create")
+    assert answer["Status"] == "FAILED"
+    assert "not authorized: kms:GenerateDataKey" in answer["Reason"]
+    assert world.clock.seconds <= 6 * 60
 
 
 def test_an_update_waits_for_another_one_to_end(made: World) -> None:

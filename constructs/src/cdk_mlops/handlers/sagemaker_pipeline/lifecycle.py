@@ -27,6 +27,10 @@ MOST_WAIT_SECONDS = 15 * 60.0
 # Kept for the answer after waiting.
 RESERVE_SECONDS = 45.0
 _POLL_SECONDS = 5.0
+# A role's new policy takes IAM some seconds to apply, and a key's new alias KMS up to five minutes: a stack's first
+# pipeline is made right after both. https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+NEW_PERMISSIONS_SECONDS = 6 * 60.0
+_DENIED = ("AccessDenied", "AccessDeniedException", "KMS.AccessDeniedException")
 _GONE_WAIT_SECONDS = 120.0
 
 
@@ -64,7 +68,19 @@ class Lifecycle:
             return self._delete()
         if self.request.kind not in ("Create", "Update"):
             raise Refused(f"the request type '{self.request.kind}' is not known")
-        return self._apply(Properties.parse(self.request.properties))
+        return self._apply_when_permitted(Properties.parse(self.request.properties))
+
+    def _apply_when_permitted(self, properties: Properties) -> Answer:
+        """Apply; where AWS denies a call, try again until permissions that are new must have taken effect."""
+        until = min(self.clock() + NEW_PERMISSIONS_SECONDS, self.deadline - RESERVE_SECONDS)
+        while True:
+            try:
+                return self._apply(properties)
+            except Exception as error:
+                if not _denied(error) or self.abandoned() or self.clock() + _POLL_SECONDS > until:
+                    raise
+                log.info("denied: the permission may be too new", pipeline=properties.name, error=str(error))
+                self.sleep(_POLL_SECONDS)
 
     def _apply(self, properties: Properties) -> Answer:
         # the physical id, not the old properties, says what there is: a roll-back comes as an Update too
@@ -196,6 +212,15 @@ class Lifecycle:
             :16
         ]
         return f"{stack[:100]}/{self.request.logical_id[:120]}/{digest}"
+
+
+def _denied(error: BaseException | None) -> bool:
+    """Whether AWS denied the call that an error, or what it was raised from, tells of."""
+    while error is not None:
+        if error_code(error) in _DENIED:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _refusal(existing: Existing) -> str:
