@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -23,37 +24,47 @@ from stacks.section import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "demo"
+MADE_BY_US = "settings.json"
 STACKS = ("RegistryStack", "DevStack", "ProdStack")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the demo; return 1 with one line where a step doesn't show what it should."""
+    parser = argparse.ArgumentParser(prog="python -m demo")
+    parser.add_argument("--output", type=Path, default=OUT, help="folder that is emptied and written to")
+    out: Path = parser.parse_args(arguments).output.resolve()
+    shown = out.relative_to(ROOT) if out.is_relative_to(ROOT) else out
     story = Story()
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
+    if out.exists() and any(out.iterdir()) and not (out / MADE_BY_US).exists():
+        print(f"demo: --output names '{shown}', which holds other files; name a new folder", file=sys.stderr)
+        return 1
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    (out / MADE_BY_US).touch()
+    print(f"Logs are in {shown}/", flush=True)
     try:
-        page = run(story)
+        page = run(story, out)
     except (DemoError, CommandError, SettingsError, LocalCloudError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
-    (OUT / "summary.json").write_text(json.dumps(page["summary"], indent=1) + "\n")
-    (OUT / "report.html").write_text(report.render(page))
+    (out / "summary.json").write_text(json.dumps(page["summary"], indent=1) + "\n")
+    (out / "report.html").write_text(report.render(page))
     print(
-        f"\nThe loop ran in {story.seconds:.0f} s. Open {OUT.relative_to(ROOT)}/report.html;"
-        f" its numbers are in {OUT.relative_to(ROOT)}/summary.json"
+        f"\nThe loop ran in {story.seconds:.0f} s. Open {shown}/report.html;"
+        f" its numbers are in {shown}/summary.json"
     )
     return 0
 
 
-def run(story: Story) -> dict[str, Any]:
+def run(story: Story, out: Path) -> dict[str, Any]:
     """Run every phase and return what the page shows."""
-    settings = write_settings(OUT / "settings.json")
+    settings = write_settings(out / MADE_BY_US)
     model = settings.models[0]
     prepared = data.prepare(model, ROOT / "data", say=lambda line: print(f"Data: {line}", flush=True))
     dataset = {"source": prepared.source, "rows": prepared.rows, "sha256": prepared.sha256}
-    with LocalCloud.start(work_dir=OUT / "cloud", accounts=tuple(settings.accounts.values())) as cloud:
-        print(f"Embedded cloud at {cloud.endpoint}; logs in {OUT.relative_to(ROOT)}/", flush=True)
-        world = World(cloud, settings, model, story, OUT, person=make_person(cloud, settings))
+    with LocalCloud.start(work_dir=out / "cloud", accounts=tuple(settings.accounts.values())) as cloud:
+        print(f"Embedded cloud at {cloud.endpoint}", flush=True)
+        world = World(cloud, settings, model, story, out, person=make_person(cloud, settings))
         with story.phase("Bootstrap three accounts (cdk bootstrap)"):
             bootstrap(world)
         with story.phase("Deploy (cdk deploy RegistryStack DevStack ProdStack)"):
@@ -110,9 +121,7 @@ def bootstrap(world: World) -> None:
     ):
         started = []
         for name, account in settings.accounts.items():
-            env = cdk.environment(
-                world.cloud.environment(account, settings.region), world.work / "settings.json"
-            )
+            env = cdk.environment(world.cloud.environment(account, settings.region), world.work / MADE_BY_US)
             log = world.work / "logs" / f"bootstrap-{name}.log"
             arguments = [
                 "bootstrap",
@@ -135,7 +144,7 @@ def deploy(world: World) -> dict[str, str]:
     with world.story.step("the three stacks, with the command that deploys them to AWS"):
         env = cdk.environment(
             world.cloud.environment(settings.accounts["registry"], settings.region),
-            world.work / "settings.json",
+            world.work / MADE_BY_US,
         )
         cdk.run(
             [

@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ops.errors import CommandError
@@ -41,8 +42,28 @@ def environment(credentials: Mapping[str, str], settings_file: Path | None = Non
     }
 
 
+@contextlib.contextmanager
+def _interruptions_deferred() -> Iterator[None]:
+    """Let an interruption wait for the end of the block: halfway, a process would be started that nobody knows."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield  # interruptions reach the main thread only
+        return
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
 class Command:
-    """A CDK command that is running. As a context manager it ends, with all that it started, at the latest there.
+    """A CDK command that runs inside a ``with`` block, and ends with all that it started at its end at the latest.
 
     Parameters
     ----------
@@ -61,12 +82,29 @@ class Command:
     ) -> None:
         self.what = "cdk " + " ".join(arguments)
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as out:
-            self._process = subprocess.Popen(
-                [str(NODE), str(CLI), *arguments],
-                cwd=folder,
-                env=dict(env),
+        self._arguments, self._env, self._folder = arguments, dict(env), folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Command:
+        try:
+            with _interruptions_deferred():
+                self._process = self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._end(self._process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as out:
+            return subprocess.Popen(
+                [str(NODE), str(CLI), *self._arguments],
+                cwd=self._folder,
+                env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -74,20 +112,18 @@ class Command:
                 start_new_session=True,
             )
 
-    def __enter__(self) -> Command:
-        return self
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        def tell(number: int) -> None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
 
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
+        if process.poll() is None:
+            tell(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END_SECONDS)
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+                process.wait(_END_SECONDS)
+            tell(signal.SIGKILL)
+            process.wait()
 
     def finish(self) -> str:
         """Wait for its end and return what it printed.
@@ -97,6 +133,8 @@ class Command:
         CommandError
             Where it failed, with the last lines that it printed.
         """
+        if self._process is None:
+            raise RuntimeError(f"{self.what} was not started: use it in a with block")
         code = self._process.wait()
         text = self.log.read_text(errors="replace")
         if code:
