@@ -137,6 +137,19 @@ def test_approvers_are_told_when_a_version_waits_or_was_decided_and_reminded_dai
         assert rule["Targets"][0]["DeadLetterConfig"]
 
 
+def test_a_message_to_approvers_that_could_not_be_sent_rings_an_alarm() -> None:
+    template = registry_template()
+    alarms = [one["Properties"] for one in resources(template, "AWS::CloudWatch::Alarm").values()]
+    (queue,), (topic,) = (resources(template, kind) for kind in ("AWS::SQS::Queue", "AWS::SNS::Topic"))
+    (function,) = resources(template, "AWS::Lambda::Function")
+    watched = {one["AlarmName"]: one["Dimensions"][0]["Value"] for one in alarms}
+    assert watched == {
+        "mlops-registry-notifier-dead-letters": {"Fn::GetAtt": [queue, "QueueName"]},
+        "mlops-registry-notifier-errors": {"Ref": function},
+    }
+    assert all(one["AlarmActions"] == [{"Ref": topic}] for one in alarms)
+
+
 def test_the_notifier_knows_the_groups_and_the_days() -> None:
     function = only(registry_template(), "AWS::Lambda::Function")
     variables = function["Environment"]["Variables"]

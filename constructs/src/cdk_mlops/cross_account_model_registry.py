@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from cdk_mlops._alarms import function_alarm, queue_alarm
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._removal import checked_removal
 from cdk_mlops._roles import people_role
@@ -159,6 +160,10 @@ class CrossAccountModelRegistry(ModelRegistry):
             self, "Alerts", stage=_STAGE, topic_name=alert_topic_name, email=alert_email, removal=removal
         )
         self.notifier = self._notifier(reminder_days)
+        topic, queue = self.alerts.topic, self.notifier.dead_letter_queue
+        function_alarm(self, "NotifierErrors", stage=_STAGE, function=self.notifier.function, topic=topic)
+        if queue is not None:
+            queue_alarm(self, "NotifierDeadLetters", stage=_STAGE, queue=queue, topic=topic)
         self.approver_role: iam.Role | None = None
         if approvers:
             self.approver_role = people_role(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cdk_mlops._alarms import function_alarm, queue_alarm
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._statements import Statement, arn, list_bucket, read_objects, write_objects
 from cdk_mlops._validation import check_account, check_stage
@@ -117,42 +115,11 @@ class PipelineAlerts(Construct):
 
     def watch(self, construct_id: str, queue: sqs.IQueue) -> cloudwatch.Alarm:
         """Return an alarm that rings when a dead-letter queue holds anything."""
-        return self._alarm(
-            construct_id,
-            queue.metric_approximate_number_of_messages_visible(
-                period=Duration.minutes(5), statistic="Maximum"
-            ),
-            "An event or a scheduled start was not handled. It lies in the dead-letter queue: read it, mend the "
-            "cause, send it again.",
-        )
+        return queue_alarm(self, construct_id, stage=self._stage, queue=queue, topic=self.topic)
 
     def watch_function(self, construct_id: str, function: lambda_.IFunction) -> cloudwatch.Alarm:
         """Return an alarm that rings when a function fails."""
-        return self._alarm(
-            construct_id,
-            function.metric_errors(period=Duration.minutes(5)),
-            "A function failed. Its log group says why; what it failed on three times lies in its dead-letter queue.",
-        )
-
-    def _alarm(self, construct_id: str, metric: cloudwatch.Metric, text: str) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_name=f"mlops-{self._stage}-{_kebab(construct_id)}",
-            alarm_description=f"[{self._stage}] {text}",
-            metric=metric,
-            threshold=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        alarm.add_alarm_action(cloudwatch_actions.SnsAction(self.topic))
-        return alarm
+        return function_alarm(self, construct_id, stage=self._stage, function=function, topic=self.topic)
 
     def _rule(self, construct_id: str, pattern: events.EventPattern) -> events.Rule:
         return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])
-
-
-def _kebab(name: str) -> str:
-    """Return ``NotifierErrors`` as ``notifier-errors``: what an alarm's mail is headed with."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
