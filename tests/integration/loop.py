@@ -36,7 +36,7 @@ class Loop(Lookout):
 
     @classmethod
     @contextmanager
-    def installed(cls, values: Mapping[str, Any], files: Path, **context: object) -> Iterator[Loop]:
+    def installed(cls, values: Mapping[str, Any], files: Path, **context: Any) -> Iterator[Loop]:
         """Start a cloud and deploy an installation to it."""
         settings = app.load(dict(values))
         with LocalCloud.start(accounts=tuple(dict.fromkeys(settings.accounts.values()))) as cloud:
@@ -44,7 +44,7 @@ class Loop(Lookout):
             loop.deploy(values, **context)
             yield loop
 
-    def deploy(self, values: Mapping[str, Any], *, stack: str | None = None, **context: object) -> None:
+    def deploy(self, values: Mapping[str, Any], *, stack: str | None = None, **context: Any) -> None:
         """Deploy the installation as other settings give it."""
         assembly = Path(synthesized(dict(values), **context).directory)
         deploy(self.cloud, assembly, stacks=[stack] if stack else None)

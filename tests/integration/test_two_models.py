@@ -1,0 +1,175 @@
+"""Two models in one installation, each retrained on something else: they never touch what is the other's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.lookout import Run
+from stacks.installation import StageName
+from tests.fixtures.trees import two_models
+from tests.fixtures.wine_data import write_batch, write_training_file
+from tests.integration.loop import Loop, is_denied, words
+
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-b")]
+
+SETTINGS = {
+    "models": [
+        {"folder": "mammography", "retrain_on": "any_failure"},
+        {"folder": "wine", "retrain_on": "violation"},
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def both(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Loop]]:
+    """Both models installed, with the training data of both in prod; nothing is trained yet."""
+    tree, wines = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wines")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLOPS_DEFINITIONS", str(two_models(tree)))
+        with Loop.installed(SETTINGS, files) as installed:
+            mammography, wine = installed, installed.of("wine")
+            mammography.upload("prod")
+            wine.files = wines
+            write_training_file(wines)
+            write_batch(wines)
+            wine.upload("prod")
+            yield {"mammography": mammography, "wine": wine}
+
+
+@pytest.fixture(scope="module")
+def trained(both: dict[str, Loop]) -> dict[str, Loop]:
+    """Both with an approved version: one was trained because a run failed, the other was asked for."""
+    mammography, wine = both["mammography"], both["wine"]
+    failed = mammography.score("prod")
+    assert words(failed).startswith("NoApprovedModel: ")
+    decision = mammography.decision("prod", failed)
+    assert decision["decision"] == "started", decision
+    assert "retrains on any failure" in decision["reason"]
+    (alert,) = mammography.alerts(failed)
+    assert "A retraining was started: execution " in alert["body"]
+    retrained = mammography.follow("retrained", "prod", decision["train_execution_arn"])
+    assert retrained.outcome.status == "Succeeded", retrained.outcome.in_words()
+    mammography.set_status(1, "Approved")
+    wine.train_and_approve("prod")
+    return both
+
+
+@pytest.fixture(scope="module")
+def scored(trained: dict[str, Loop]) -> dict[str, Run]:
+    """A batch of each, scored."""
+    batches = {"mammography": "mammo-batch-dataset.csv", "wine": "wine-batch-dataset.csv"}
+    return {name: loop.score("prod", loop.put_batch("prod", batches[name])) for name, loop in trained.items()}
+
+
+def test_each_model_scores_with_its_own_version(trained: dict[str, Loop], scored: dict[str, Run]) -> None:
+    outcomes = {name: (run.outcome.status, run.rows_scored) for name, run in scored.items()}
+    assert outcomes == {"mammography": ("Succeeded", 48), "wine": ("Succeeded", 60)}
+    assert trained["wine"].predictions("prod", scored["wine"])[0].startswith("b00001,")
+    assert [len(loop.versions()) for loop in trained.values()] == [1, 1]
+
+
+def test_a_violation_retrains_the_model_that_asks_for_it_and_no_other(trained: dict[str, Loop]) -> None:
+    wine, mammography = trained["wine"], trained["mammography"]
+    before = len(mammography.executions("prod", "train")), len(wine.executions("prod", "train"))
+    header, *rows = (wine.files / "wine-batch-dataset.csv").read_text().splitlines()
+    broken = [row.rsplit(",", 1)[0] + ",green" for row in rows]
+    run = wine.score(
+        "prod", wine.put("prod", "data/batch-dataset/green.csv", "\n".join([header, *broken]) + "\n")
+    )
+    assert words(run).startswith("DataQualityViolated: ")
+    decision = wine.decision("prod", run)
+    assert (decision["decision"], decision["cause"]) == ("started", "violation")
+    (alert,) = wine.alerts(run)
+    assert alert["subject"].startswith("[prod] wine-quality-model: broken batch")
+    assert "A retraining was started: execution " in alert["body"]
+    assert "mammo" not in alert["body"].replace("mammography-model-notification", "")
+    wine.follow("retrained", "prod", decision["train_execution_arn"])
+    after = len(mammography.executions("prod", "train")), len(wine.executions("prod", "train"))
+    assert after == (before[0], before[1] + 1)
+
+
+def test_a_mere_failure_does_not_retrain_a_model_that_retrains_on_violations(
+    trained: dict[str, Loop],
+) -> None:
+    wine = trained["wine"]
+    before = len(wine.executions("prod", "train"))
+    run = wine.score("prod", f"s3://{wine.stage('prod').data_bucket_name}/wine-quality-model/nowhere.csv")
+    assert words(run).startswith("BatchNotFound: ")
+    (alert,) = wine.alerts(run)
+    assert (
+        "No retraining was started: this model retrains on drift and on data-quality violations"
+        in alert["body"]
+    )
+    assert len(wine.executions("prod", "train")) == before
+
+
+PURPOSES = ("train", "inference", "resolver", "recorder", "retrain")
+SERVICES = {"train": "sagemaker.amazonaws.com", "inference": "sagemaker.amazonaws.com"}
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+@pytest.mark.parametrize(("mine", "others"), [("mammography", "wine"), ("wine", "mammography")])
+def test_no_role_reaches_what_is_the_other_models(
+    trained: dict[str, Loop], scored: dict[str, Run], mine: str, others: str, purpose: str
+) -> None:
+    service = SERVICES.get(purpose, "lambda.amazonaws.com")
+    session = trained[mine].cloud.service_session(trained[mine].role("prod", purpose), service=service)
+    calls = calls_on(session, trained[others], "prod")
+    allowed = [name for name, call in calls.items() if not is_denied(call)]
+    assert allowed == []
+
+
+def test_the_same_calls_are_allowed_to_the_models_own_roles(
+    trained: dict[str, Loop], scored: dict[str, Run]
+) -> None:
+    """Else the refusals above could come of a mistake in the calls."""
+    for loop in trained.values():
+        allowed: set[str] = set()
+        for purpose in PURPOSES:
+            service = SERVICES.get(purpose, "lambda.amazonaws.com")
+            session = loop.cloud.service_session(loop.role("prod", purpose), service=service)
+            allowed |= {name for name, call in calls_on(session, loop, "prod").items() if not is_denied(call)}
+        assert allowed == {
+            "training data",
+            "batch",
+            "code",
+            "model",
+            "baseline",
+            "versions",
+            "version",
+            "what was scored",
+            "list data",
+        }
+
+
+def calls_on(session: Any, loop: Loop, stage: StageName) -> dict[str, Callable[[], object]]:
+    """Return calls that read what is a model's: data, code, artifacts, versions, state."""
+    s3, sagemaker = session.client("s3"), session.client("sagemaker")
+    bucket, artifacts = loop.stage(stage).data_bucket_name, loop.settings.artifacts_bucket_name
+    version = loop.versions()[0]
+    model = version.model_data_url.removeprefix(f"s3://{artifacts}/")
+    baseline = model.split("/model/")[0] + "/baseline/statistics.json"
+
+    def get(where: str, key: str) -> Callable[[], object]:
+        return lambda: s3.get_object(Bucket=where, Key=key)["Body"].read()
+
+    def first(prefix: str) -> str:
+        return loop.keys(stage, prefix)[0]
+
+    return {
+        "training data": get(bucket, first("data/train-dataset/")),
+        "batch": get(bucket, first("data/batch-dataset/")),
+        "code": get(bucket, next(key for key in loop.keys(stage, "scripts/") if key.endswith(".py"))),
+        "model": get(artifacts, model),
+        "baseline": get(artifacts, baseline),
+        "versions": lambda: sagemaker.list_model_packages(ModelPackageGroupName=loop.group_arn),
+        "version": lambda: sagemaker.describe_model_package(ModelPackageName=version.arn),
+        "what was scored": get(bucket, first("state/scored/")),
+        "list data": lambda: s3.list_objects_v2(
+            Bucket=bucket, Prefix=f"{loop.model.model_name}/data/train-dataset/"
+        ),
+    }
