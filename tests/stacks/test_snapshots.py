@@ -27,6 +27,8 @@ STACKS = [
 def without_digests(found: dict[str, Any]) -> str:
     """Return a template with the digests of assets masked: code changes are other tests' business."""
     text = json.dumps(found, indent=1, sort_keys=True)
+    # the delivery pipeline names an asset's destination with a short digest of its own
+    text = re.sub(r"(\d{12}-[a-z0-9-]+)-[0-9a-f]{8}\b", r"\1-<digest>", text)
     return re.sub(r"[0-9a-f]{64}", "<sha256>", text) + "\n"
 
 
