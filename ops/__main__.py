@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import botocore.exceptions
@@ -16,7 +17,6 @@ from stacks import settings as app
 from stacks.installation import STAGES, Model, PipelineKind, Settings, Stage
 from stacks.section import SettingsError
 
-DATA = data.ROOT / "data"
 LOCAL_POLL_SECONDS = 0.3
 AWS_POLL_SECONDS = 10.0
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("version", "number of a model version"),
         ("model", "folder or name of the model; only needed where there are several"),
         ("note", "why a version is approved or rejected"),
+        ("data", "folder of the data files; data/ by default"),
     ):
         parser.add_argument(f"--{name}", default=os.environ.get(name.upper()) or None, help=text)
     parser.add_argument("--rescore", action="store_true", default=os.environ.get("RESCORE") == "true")
@@ -76,17 +77,22 @@ def _model(settings: Settings, options: argparse.Namespace) -> Model:
     return models[0]
 
 
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(options.data) if options.data else data.ROOT / "data"
+
+
 def _data(settings: Settings, options: argparse.Namespace) -> None:
+    folder = _folder(options)
     for model in _models(settings, options):
-        for path in data.prepare(model, DATA, say=say).files:
-            say(f"  data/{path.name}")
+        for path in data.prepare(model, folder, say=say).files:
+            say(f"  {folder.name}/{path.name}")
 
 
 def _upload(settings: Settings, options: argparse.Namespace) -> None:
     stage = _stage(settings, options)
     session = session_for(stage.name, stage.account, stage.region)
     for model in _models(settings, options):
-        data.upload(session, stage, model, DATA, say=say)
+        data.upload(session, stage, model, _folder(options), say=say)
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
