@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_code.mammography import dataset
 from tests.integration.conftest import PEOPLE
 from tests.integration.loop import Loop
 
@@ -126,16 +128,21 @@ def test_a_version_that_is_not_there_is_named_with_those_that_are(loop: Loop, de
     assert done.endswith(" 1")
 
 
-def test_upload_puts_what_a_stage_trains_on_and_the_batches(loop: Loop, desk: Desk) -> None:
-    prepared = desk.make("data")
+def test_upload_puts_what_a_stage_trains_on_and_the_batches(loop: Loop, desk: Desk, tmp_path: Path) -> None:
+    shutil.copy(dataset.source(tmp_path, offline=True).path, tmp_path / dataset.ORIGINAL)
+    prepared = desk.make("data", DATA=str(tmp_path))
     assert prepared.returncode == 0, prepared.stderr
-    assert "  data/mammo-train-dataset-part1.csv" in prepared.stdout.splitlines()
-    done = desk.make("upload", STAGE="prod")
+    assert f"  {tmp_path.name}/mammo-train-dataset-part1.csv" in prepared.stdout.splitlines()
+    done = desk.make("upload", STAGE="prod", DATA=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     bucket = loop.stage("prod").data_bucket_name
-    assert f"  s3://{bucket}/mammography-severity-model/data/train-dataset/mammo-train-dataset-part2.csv" in (
-        done.stdout.splitlines()
-    )
+    uri = f"s3://{bucket}/mammography-severity-model/data/train-dataset/mammo-train-dataset-part2.csv"
+    assert f"  {uri}" in done.stdout.splitlines()
+
+
+def test_files_that_are_not_prepared_are_named(desk: Desk, tmp_path: Path) -> None:
+    line = desk.mistake("upload", STAGE="dev", DATA=str(tmp_path))
+    assert line == f"upload: {tmp_path.name}/ lacks mammo-train-dataset-part1.csv; run: make data"
 
 
 @pytest.mark.parametrize(

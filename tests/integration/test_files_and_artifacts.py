@@ -54,7 +54,7 @@ def test_files_made_the_blogs_way_train_and_score(loop: Loop, blog_files: Path) 
     assert (run.model_version, run.rows_scored) == (newest.version, batch.count("\n"))
 
 
-def test_the_registered_model_is_plain_xgboost_and_scores_as_the_loop_did(loop: Loop, tmp_path: Path) -> None:
+def test_the_registered_model_is_plain_xgboost_and_scores_as_the_loop_did(loop: Loop) -> None:
     batch = loop.put_batch("prod")
     run = loop.score("prod", batch)
     version = next(version for version in loop.versions() if version.version == run.model_version)
@@ -62,8 +62,9 @@ def test_the_registered_model_is_plain_xgboost_and_scores_as_the_loop_did(loop: 
     body = loop.client("registry", "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as archive:
         assert archive.getnames() == ["xgboost-model"]
-        archive.extractall(tmp_path, filter="data")
-    booster = xgboost.Booster(model_file=str(tmp_path / "xgboost-model"))
+        member = archive.extractfile("xgboost-model")
+        assert member is not None
+        booster = xgboost.Booster(model_file=bytearray(member.read()))
     assert xgboost.__version__ == "3.2.0"
     rows = pd.read_csv(loop.files / "mammo-batch-dataset.csv", header=None).to_numpy(dtype=np.float32)
     lines = [line.split(",") for line in loop.predictions("prod", run)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.lookout import Run
-from stacks.installation import StageName
 from tests.fixtures.trees import two_models
 from tests.fixtures.wine_data import write_batch, write_training_file
 from tests.integration.loop import Loop, is_denied, words
@@ -111,65 +111,85 @@ PURPOSES = ("train", "inference", "resolver", "recorder", "retrain")
 SERVICES = {"train": "sagemaker.amazonaws.com", "inference": "sagemaker.amazonaws.com"}
 
 
+@pytest.fixture(scope="module")
+def belongings(trained: dict[str, Loop], scored: dict[str, Run]) -> dict[str, Belongings]:
+    """What each model has, now that a batch of each is scored."""
+    assert {run.outcome.status for run in scored.values()} == {"Succeeded"}
+    return {name: Belongings.of(loop) for name, loop in trained.items()}
+
+
+def session_of(loop: Loop, purpose: str) -> Any:
+    """Return a session of the model's role in prod, as its service gets it."""
+    service = SERVICES.get(purpose, "lambda.amazonaws.com")
+    return loop.cloud.service_session(loop.role("prod", purpose), service=service)
+
+
 @pytest.mark.parametrize("purpose", PURPOSES)
 @pytest.mark.parametrize(("mine", "others"), [("mammography", "wine"), ("wine", "mammography")])
 def test_no_role_reaches_what_is_the_other_models(
-    trained: dict[str, Loop], scored: dict[str, Run], mine: str, others: str, purpose: str
+    trained: dict[str, Loop], belongings: dict[str, Belongings], mine: str, others: str, purpose: str
 ) -> None:
-    service = SERVICES.get(purpose, "lambda.amazonaws.com")
-    session = trained[mine].cloud.service_session(trained[mine].role("prod", purpose), service=service)
-    calls = calls_on(session, trained[others], "prod")
-    allowed = [name for name, call in calls.items() if not is_denied(call)]
-    assert allowed == []
+    calls = belongings[others].calls(session_of(trained[mine], purpose))
+    assert [name for name, call in calls.items() if not is_denied(call)] == []
 
 
 def test_the_same_calls_are_allowed_to_the_models_own_roles(
-    trained: dict[str, Loop], scored: dict[str, Run]
+    trained: dict[str, Loop], belongings: dict[str, Belongings]
 ) -> None:
     """Else the refusals above could come of a mistake in the calls."""
-    for loop in trained.values():
+    for name, loop in trained.items():
         allowed: set[str] = set()
         for purpose in PURPOSES:
-            service = SERVICES.get(purpose, "lambda.amazonaws.com")
-            session = loop.cloud.service_session(loop.role("prod", purpose), service=service)
-            allowed |= {name for name, call in calls_on(session, loop, "prod").items() if not is_denied(call)}
-        assert allowed == {
-            "training data",
-            "batch",
-            "code",
-            "model",
-            "baseline",
-            "versions",
-            "version",
-            "what was scored",
-            "list data",
+            calls = belongings[name].calls(session_of(loop, purpose))
+            allowed |= {what for what, call in calls.items() if not is_denied(call)}
+        assert allowed == set(calls)
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """Where a model's things are."""
+
+    bucket: str
+    artifacts: str
+    data_prefix: str
+    objects: dict[str, str]  # in the bucket of the stage
+    model_key: str
+    group_arn: str
+    version_arn: str
+
+    @classmethod
+    def of(cls, loop: Loop) -> Belongings:
+        """Look them up."""
+        version, artifacts = loop.versions()[0], loop.settings.artifacts_bucket_name
+        folders = {
+            "training data": "data/train-dataset/",
+            "batch": "data/batch-dataset/",
+            "code": "scripts/",
+            "what was scored": "state/scored/",
         }
+        return cls(
+            bucket=loop.stage("prod").data_bucket_name,
+            artifacts=artifacts,
+            data_prefix=f"{loop.model.model_name}/data/train-dataset/",
+            objects={name: loop.keys("prod", folder)[0] for name, folder in folders.items()},
+            model_key=version.model_data_url.removeprefix(f"s3://{artifacts}/"),
+            group_arn=loop.group_arn,
+            version_arn=version.arn,
+        )
 
+    def calls(self, session: Any) -> dict[str, Callable[[], object]]:
+        """Return calls that read each of them."""
+        s3, sagemaker = session.client("s3"), session.client("sagemaker")
 
-def calls_on(session: Any, loop: Loop, stage: StageName) -> dict[str, Callable[[], object]]:
-    """Return calls that read what is a model's: data, code, artifacts, versions, state."""
-    s3, sagemaker = session.client("s3"), session.client("sagemaker")
-    bucket, artifacts = loop.stage(stage).data_bucket_name, loop.settings.artifacts_bucket_name
-    version = loop.versions()[0]
-    model = version.model_data_url.removeprefix(f"s3://{artifacts}/")
-    baseline = model.split("/model/")[0] + "/baseline/statistics.json"
+        def get(bucket: str, key: str) -> Callable[[], object]:
+            return lambda: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
-    def get(where: str, key: str) -> Callable[[], object]:
-        return lambda: s3.get_object(Bucket=where, Key=key)["Body"].read()
-
-    def first(prefix: str) -> str:
-        return loop.keys(stage, prefix)[0]
-
-    return {
-        "training data": get(bucket, first("data/train-dataset/")),
-        "batch": get(bucket, first("data/batch-dataset/")),
-        "code": get(bucket, next(key for key in loop.keys(stage, "scripts/") if key.endswith(".py"))),
-        "model": get(artifacts, model),
-        "baseline": get(artifacts, baseline),
-        "versions": lambda: sagemaker.list_model_packages(ModelPackageGroupName=loop.group_arn),
-        "version": lambda: sagemaker.describe_model_package(ModelPackageName=version.arn),
-        "what was scored": get(bucket, first("state/scored/")),
-        "list data": lambda: s3.list_objects_v2(
-            Bucket=bucket, Prefix=f"{loop.model.model_name}/data/train-dataset/"
-        ),
-    }
+        baseline = self.model_key.split("/model/")[0] + "/baseline/statistics.json"
+        return {
+            **{name: get(self.bucket, key) for name, key in self.objects.items()},
+            "model": get(self.artifacts, self.model_key),
+            "baseline": get(self.artifacts, baseline),
+            "versions": lambda: sagemaker.list_model_packages(ModelPackageGroupName=self.group_arn),
+            "version": lambda: sagemaker.describe_model_package(ModelPackageName=self.version_arn),
+            "list data": lambda: s3.list_objects_v2(Bucket=self.bucket, Prefix=self.data_prefix),
+        }
