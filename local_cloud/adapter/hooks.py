@@ -56,7 +56,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "_gen_session_token",
     ),
     "services.sts": ("_sessions", "_caller_identity", "register_session", "_principal_keys"),
-    "services.kms": ("_keys", "_aliases", "_resolve_key", "key_policy_for_arn"),
+    "services.kms": ("_keys", "_alias_arn", "_aliases", "_resolve_key", "key_policy_for_arn"),
     "services.s3": (
         "_bucket_default_sse_headers",
         "_bucket_encryption",

@@ -220,6 +220,20 @@ def _topic(arn: str, props: Properties) -> None:
         attributes["Policy"] = json.dumps(policy)
 
 
+def _refuse_existing_aliases() -> None:
+    """Let a stack fail to create an alias that exists, as on AWS: ministack would point it at another key."""
+    handlers = hooks.module("services.cloudformation.provisioners")._RESOURCE_HANDLERS
+    known, kms = handlers["AWS::KMS::Alias"], hooks.module("services.kms")
+
+    def create(logical_id: str, props: Properties, stack: str) -> Any:
+        arn = kms._alias_arn(str(props.get("AliasName")))
+        if arn in kms._aliases:
+            raise ValueError(f"An alias with the name {arn} already exists")
+        return known["create"](logical_id, props, stack)
+
+    handlers["AWS::KMS::Alias"] = {**known, "create": create}
+
+
 def _schedule(name: str, props: Properties) -> None:
     schedules = hooks.module("services.scheduler")._schedules
     record = schedules.get(f"{props.get('GroupName', 'default')}/{name}")
@@ -244,6 +258,7 @@ def install(sagemaker: ModuleType) -> None:
     provisioners._REPLACING_PROPERTIES[_GROUP] = ("ModelPackageGroupName", "ModelPackageGroupDescription")
     provisioners._REPLACING_PROPERTIES["AWS::Events::EventBusPolicy"] = ("EventBusName", "StatementId")
     provisioners._REPLACING_PROPERTIES["AWS::Scheduler::Schedule"] = ("Name", "GroupName")
+    _refuse_existing_aliases()
     _also("AWS::S3::Bucket", _bucket)
     _also("AWS::SNS::Topic", _topic)
     _also("AWS::Scheduler::Schedule", _schedule)

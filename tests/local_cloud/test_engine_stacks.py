@@ -293,3 +293,41 @@ def test_a_retained_group_can_be_imported_but_not_by_its_name(engine: LocalCloud
     )
     cloudformation.execute_change_set(StackName=f"{stack}-2", ChangeSetName="one")
     assert settled(engine, REGISTRY, f"{stack}-2")["StackStatus"] == "IMPORT_COMPLETE"
+
+
+def test_a_stack_fails_to_make_an_alias_that_exists(engine: LocalCloud) -> None:
+    alias, kms = f"alias/{unique('alias')}", engine.session(DEV).client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    properties = {"AliasName": alias, "TargetKeyId": {"Ref": "Key"}}
+    resources = {
+        "Key": {"Type": "AWS::KMS::Key"},
+        "Alias": {"Type": "AWS::KMS::Alias", "Properties": properties},
+    }
+    assert deploy_template(engine, DEV, unique("stack"), resources)["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == key
+
+
+def test_an_imported_key_gets_its_policy_with_the_next_update(engine: LocalCloud) -> None:
+    """CloudFormation believes what an import says of a resource; only a later change is applied to it."""
+    kms, stack = engine.session(DEV).client("kms"), unique("stack")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    resource: dict[str, Any] = {"Type": "AWS::KMS::Key", "DeletionPolicy": "Retain"}
+    change_set = {"StackName": stack, "ChangeSetName": "one"}
+    cloudformation = engine.session(DEV).client("cloudformation")
+    cloudformation.create_change_set(
+        **change_set,
+        ChangeSetType="IMPORT",
+        TemplateBody=json.dumps({"Resources": {"K": resource}}),
+        ResourcesToImport=[
+            {"ResourceType": resource["Type"], "LogicalResourceId": "K", "ResourceIdentifier": {"KeyId": key}}
+        ],
+    )
+    cloudformation.execute_change_set(**change_set)
+    settled(engine, DEV, stack)
+    statement = {**allow("kms:*"), "Sid": "Ours", "Principal": {"AWS": f"arn:aws:iam::{DEV}:root"}}
+    policy = {"KeyPolicy": json.loads(document(statement)), "EnableKeyRotation": True}
+    deploy_template(engine, DEV, stack, {"K": {**resource, "Properties": policy}})
+    found = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    assert [one["Sid"] for one in found["Statement"]] == ["Ours"]
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
