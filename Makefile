@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test check synth definitions deploy bench data upload run versions approve reject \
+.PHONY: help demo test check synth definitions deploy adopt bench data upload run versions approve reject \
         local-up local-down setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -75,7 +75,10 @@ definitions: $(READY) $(AUTHORING_READY)  ## compile the pipelines with the Sage
 
 STACKS ?= RegistryStack DevStack ProdStack
 deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"]
-	@$(CDK) deploy --import-existing-resources $(STACKS)
+	@$(CDK) deploy $(STACKS) || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
+
+adopt: $(READY)  ## take up what destroyed stacks left (buckets, keys, versions), then make deploy: make adopt [STAGE=prod]
+	@$(PY) -m ops adopt
 
 bench: $(READY)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json
 	@$(PY) -m benchmarks

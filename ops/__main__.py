@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import botocore.exceptions
 
-from ops import data, registry, runs
+from ops import adopt, data, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops")
     parser.add_argument("command", choices=sorted(COMMANDS))
     for name, text in (
-        ("stage", "dev or prod"),
+        ("stage", "dev or prod; adopt: registry too"),
         ("pipeline", "train or inference"),
         ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
         ("version", "number of a model version"),
@@ -154,7 +154,21 @@ def _local_profiles(settings: Settings, options: argparse.Namespace) -> None:
     say(f"--region {settings.region} {profiles}")
 
 
+def _adopt(settings: Settings, options: argparse.Namespace) -> None:
+    stages = {"registry": "RegistryStack", "dev": "DevStack", "prod": "ProdStack"}
+    if options.stage and options.stage not in stages:
+        raise CommandError(
+            f"STAGE must be registry, dev or prod, got {options.stage!r}; all three by default"
+        )
+    places = [
+        adopt.Place(stages[stage], session_for(stage, settings.accounts[stage], settings.region))
+        for stage in ([options.stage] if options.stage else stages)
+    ]
+    adopt.adopt(places, data.ROOT / "build" / "adopt", say=say)
+
+
 COMMANDS = {
+    "adopt": _adopt,
     "local-profiles": _local_profiles,
     "data": _data,
     "upload": _upload,

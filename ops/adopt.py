@@ -1,0 +1,152 @@
+"""Take up again what a destroyed stack left: see docs/decisions/0004-adopting-what-stayed.md."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import yaml
+
+from ops import cdk, kept
+from ops.errors import CommandError
+
+NOT_THERE = ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS")
+# A stack in one of these states still holds its resources and takes no more.
+STUCK = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A stack, and a boto3 session in its account."""
+
+    stack: str
+    session: Any
+
+
+def adopt(places: Sequence[Place], work: Path, *, say: Callable[[str], None]) -> None:
+    """Let stacks take up the buckets, keys, aliases and groups of their templates that exist already.
+
+    First CloudFormation imports them into the stack, which it creates if need be; then an update sets the properties
+    of the template on them. What else the template has is for the next deployment.
+
+    Parameters
+    ----------
+    places
+        The stacks. Their accounts must be bootstrapped.
+    work
+        Folder for templates and logs; it is emptied.
+    say
+        Gets what a person should know, a line each.
+
+    Raises
+    ------
+    CommandError
+        Where a stack can't take up something, or the CDK CLI failed.
+    """
+    shutil.rmtree(work, ignore_errors=True)
+    assembly = work / "cdk.out"
+    cdk.run(["synth", "--quiet", "--output", str(assembly)], cdk.environment({}), work / "synth.log")
+    plans = [plan for place in places if (plan := _plan(place, assembly, say))]
+    for step in ("import", "deploy"):
+        with ExitStack() as running:
+            for command in [running.enter_context(plan.command(step, work)) for plan in plans]:
+                command.finish()
+    if plans:
+        say("taken up; what else the stacks have comes with the next deployment: make deploy")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    place: Place
+    manifest: Mapping[str, Any]
+    deployed: Mapping[str, Any]
+    found: Sequence[kept.Kept]
+
+    def command(self, step: str, work: Path) -> cdk.Command:
+        """Return the CDK command of a step, on an assembly that holds nothing but what was found."""
+        stack = self.place.stack
+        folder = work / f"{stack}-{step}"
+        wanted = {one.logical_id: one.bare if step == "import" else one.definition for one in self.found}
+        write_assembly(
+            folder / "cdk.out",
+            self.manifest,
+            stack,
+            {**self.deployed, "Resources": {**self.deployed.get("Resources", {}), **wanted}},
+        )
+        arguments = [step, stack, "--app", "cdk.out"]
+        if step == "import":
+            mapping = {one.logical_id: one.identifier for one in self.found}
+            (folder / "mapping.json").write_text(json.dumps(mapping, indent=1))
+            arguments += ["--resource-mapping", "mapping.json", "--force"]
+        else:
+            arguments += ["--require-approval", "never"]
+        profile = self.place.session.profile_name
+        if profile != "default":
+            arguments += ["--profile", profile]
+        return cdk.Command(arguments, cdk.environment({}), folder / f"{step}.log", folder=folder)
+
+
+def _plan(place: Place, assembly: Path, say: Callable[[str], None]) -> _Plan | None:
+    template = json.loads((assembly / f"{place.stack}.template.json").read_text())
+    wanted = kept.retained(template)
+    if not wanted:
+        say(f"{place.stack}: its settings keep nothing (throw_away), so there is nothing to take up")
+        return None
+    cloudformation = place.session.client("cloudformation")
+    deployed = _deployed(cloudformation, place.stack)
+    missing = {name: one for name, one in wanted.items() if name not in deployed.get("Resources", {})}
+
+    def ours(logical_id: str) -> str | None:
+        if logical_id not in deployed.get("Resources", {}):
+            return None
+        detail = cloudformation.describe_stack_resource(StackName=place.stack, LogicalResourceId=logical_id)
+        return str(detail["StackResourceDetail"]["PhysicalResourceId"])
+
+    found = kept.find(place.session, missing, ours)
+    if not found:
+        say(f"{place.stack}: nothing to take up")
+        return None
+    say(f"{place.stack}: takes up " + ", ".join(one.words for one in found))
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    return _Plan(place, manifest, deployed, found)
+
+
+def _deployed(cloudformation: Any, stack: str) -> dict[str, Any]:
+    """Return the template that a stack has now; empty where there is no stack."""
+    try:
+        status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+    except botocore.exceptions.ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return {}
+        raise
+    if status in NOT_THERE:
+        return {}
+    if status in STUCK:
+        raise CommandError(f"{stack} is {status}; delete what is left of it first: cdk destroy {stack}")
+    if status.endswith("_IN_PROGRESS"):
+        raise CommandError(f"{stack} is {status}; wait until that has ended")
+    body = cloudformation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    return dict(yaml.safe_load(body) if isinstance(body, str) else body)
+
+
+def write_assembly(
+    folder: Path, manifest: Mapping[str, Any], stack: str, template: Mapping[str, Any]
+) -> None:
+    """Write a cloud assembly that holds one stack with another template, without assets."""
+    artifact = manifest["artifacts"][stack]
+    properties = {
+        key: value
+        for key, value in artifact["properties"].items()
+        if key not in ("stackTemplateAssetObjectUrl", "additionalDependencies")
+    }
+    kept_fields = {key: artifact[key] for key in ("type", "environment", "displayName") if key in artifact}
+    folder.mkdir(parents=True)
+    (folder / properties["templateFile"]).write_text(json.dumps(template))
+    artifacts = {stack: {**kept_fields, "properties": properties}}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "artifacts": artifacts}))
