@@ -307,7 +307,7 @@ def notebook_defaults(
         data = f"s3://{default_bucket}/{model_name}"
         known |= {
             "RunUri": f"{data}/{kind}",
-            "InputDataUrl": f"{data}/data/train-dataset",
+            "InputDataUrl": f"{data}/data/train-dataset/",
             "transform_input": f"{data}/data/batch-dataset/{batch_file}" if batch_file else None,
         }
     if model_artifacts_bucket is not None:
