@@ -71,6 +71,7 @@ class FakeS3(Service):
         self.objects: dict[str, dict[str, bytes]] = {bucket: {} for bucket in buckets}
         self.page = page
         self.before_put: Callable[[str, str], None] | None = None
+        self.modified: dict[str, datetime] = {}  # by key; else long ago
 
     def put_object(self, **request: Any) -> dict[str, Any]:
         bucket, key, body = request["Bucket"], request["Key"], bytes(request["Body"])
@@ -112,7 +113,8 @@ class FakeS3(Service):
             contents = []
             for key in keys[start:end]:
                 body = self._bucket(request["Bucket"])[key]
-                contents.append({"Key": key, "Size": len(body), "ETag": etag(body)})
+                modified = self.modified.get(key, NOW - timedelta(days=365))
+                contents.append({"Key": key, "Size": len(body), "ETag": etag(body), "LastModified": modified})
         answer: dict[str, Any] = {"IsTruncated": end < len(keys), "Contents": contents}
         if answer["IsTruncated"]:
             answer["NextContinuationToken"] = str(end)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model_resolver.handler import Resolver, Settings, handle, resolve
-from model_resolver.versions import NoApprovedModel
+from model_resolver.versions import NoApprovedModel, VersionChanged
 from shared import aws
 from shared.environment import EnvironmentProblem
 from shared.objects import ObjectStore
@@ -37,7 +37,10 @@ def metrics(folder: str) -> dict[str, Any]:
 
 class World:
     def __init__(self, page: int = 1000) -> None:
-        self.s3 = FakeS3(DATA, page=page)
+        self.s3 = FakeS3(DATA, "artifacts", page=page)
+        for name in ("one", "two", "later", "older in time, newer in number"):
+            for file in ("model.tar.gz", "statistics.json", "constraints.json"):
+                self.s3.put("artifacts", f"{name}/{file}")
         self.sagemaker = FakeSageMaker()
         self.resolver = Resolver(
             Settings("prod", "model", DATA), self.sagemaker, lambda name: ObjectStore(self.s3, name)
@@ -121,6 +124,30 @@ def test_a_version_that_is_rejected_while_we_look_is_passed_over(world: World) -
 def test_a_version_that_is_still_being_made_is_not_used(world: World) -> None:
     world.sagemaker.add_version(GROUP, "Approved", ModelPackageStatus="InProgress")
     assert world.resolve()["model_version"] == "1"
+
+
+@pytest.mark.parametrize("file", ["model.tar.gz", "statistics.json", "constraints.json"])
+def test_a_version_whose_files_were_written_after_its_registration_is_refused(
+    world: World, file: str
+) -> None:
+    registered = world.sagemaker.packages[0]["CreationTime"]
+    world.s3.modified[f"one/{file}"] = registered
+    assert world.resolve()["model_version"] == "1"
+    world.s3.modified[f"one/{file}"] = registered + timedelta(seconds=1)
+    message = raises(world)
+    assert message.startswith("VersionChanged: s3://artifacts/one/" + file)
+    assert "after version 1 was registered" in message
+
+
+def test_a_champion_whose_files_were_written_after_its_registration_is_refused(world: World) -> None:
+    world.s3.modified["one/model.tar.gz"] = world.sagemaker.packages[0]["CreationTime"] + timedelta(seconds=1)
+    with pytest.raises(VersionChanged, match="Reject the version"):
+        world.champion()
+
+
+def test_a_version_whose_artifact_is_gone_is_refused(world: World) -> None:
+    del world.s3.objects["artifacts"]["one/model.tar.gz"]
+    assert "model.tar.gz of version 1 is gone" in raises(world)
 
 
 def test_throttling_is_an_error_of_its_own_and_no_missing_model(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 
 import pytest
 
@@ -28,6 +29,40 @@ def test_a_missing_batch_is_named_and_told_once(loop: Loop) -> None:
     assert alert["body"].count("BatchNotFound") == 1
     assert loop.keys("prod", f"inference/{run.outcome.execution_id}") == []
     assert loop.executions("prod", "train") == []
+
+
+def test_an_approval_does_not_cover_files_that_were_written_after_it(loop: Loop) -> None:
+    """Dev's train role may write artifacts: it must not choose what prod scores with."""
+    registry, bucket = loop.client("registry", "sagemaker"), loop.settings.artifacts_bucket_name
+    first = registry.describe_model_package(ModelPackageName=f"{loop.package_arn}/1")
+    container = first["InferenceSpecification"]["Containers"][0]
+    key = container["ModelDataUrl"].removeprefix(f"s3://{bucket}/")
+    copy = f"{loop.model.model_name}/dev/another-run/model.tar.gz"
+    train_role = loop.cloud.service_session(loop.role("dev", "train")).client("s3")
+    model = train_role.get_object(Bucket=bucket, Key=key)["Body"].read()
+    train_role.put_object(Bucket=bucket, Key=copy, Body=model)
+    specification = {
+        **first["InferenceSpecification"],
+        "Containers": [{**container, "ModelDataUrl": f"s3://{bucket}/{copy}"}],
+    }
+    version = registry.create_model_package(
+        ModelPackageGroupName=loop.model.model_package_group,
+        ModelApprovalStatus="Approved",
+        InferenceSpecification=specification,
+        DriftCheckBaselines=first["DriftCheckBaselines"],
+    )["ModelPackageArn"]
+    number = int(version.rsplit("/", 1)[-1])
+    try:
+        assert loop.score("prod").model_version == number
+        time.sleep(1.1)  # S3 knows when an object was written to the second
+        train_role.put_object(Bucket=bucket, Key=copy, Body=model)
+        run = loop.score("prod")
+    finally:
+        loop.set_status(number, "Rejected")
+    assert words(run).startswith(f"VersionChanged: s3://{bucket}/{copy} was written at ")
+    (alert,) = loop.alerts(run)
+    assert f"after version {number} was registered" in alert["body"]
+    assert loop.score("prod").model_version == 1
 
 
 def test_an_object_whose_name_others_begin_with_is_refused(loop: Loop) -> None:

@@ -72,6 +72,10 @@ class ModelRegistry(Construct):
             Statement("DescribeVersions", ["sagemaker:DescribeModelPackage"], versions),
         ]
 
+    def list_artifacts_statement(self, model: ModelNames) -> Statement:
+        """Return the permission to list a model's artifacts, without reading them."""
+        return list_bucket("ArtifactsList", self.artifacts_bucket_arn, [f"{model.model_name}/*"])
+
     def read_statements(self, model: ModelNames) -> list[Statement]:
         """Return the permissions to find a model's versions, read their artifacts and make SageMaker models of them."""
         return [
@@ -95,7 +99,7 @@ class ModelRegistry(Construct):
                 self.version_resources(model),
                 {"StringEquals": {"sagemaker:ModelApprovalStatus": WAITING}},
             ),
-            list_bucket("ArtifactsList", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
+            self.list_artifacts_statement(model),
             read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
             write_objects("ArtifactsWrite", self.artifacts_bucket_arn, [own]),
             *self.key.statements("encrypt_decrypt", sid="ArtifactsKey"),
@@ -160,10 +164,9 @@ class ModelRegistry(Construct):
         return grant(grantee, self.approve_statements(model))
 
     def _read_artifacts(self, model: ModelNames) -> list[Statement]:
-        pattern = f"{model.model_name}/*"
         return [
-            list_bucket("ArtifactsList", self.artifacts_bucket_arn, [pattern]),
-            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [pattern]),
+            self.list_artifacts_statement(model),
+            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
             *self.key.statements("decrypt", sid="ArtifactsKey"),
         ]
 

@@ -23,7 +23,8 @@ class ModelResolver(Construct):
     data_bucket
         Where batches lie.
     registry
-        Where versions are. The function reads their descriptions, not their artifacts.
+        Where versions are. The function reads their descriptions, and of their artifacts only when they were
+        written: a version whose files are younger than itself is refused.
 
     Attributes
     ----------
@@ -55,6 +56,7 @@ class ModelResolver(Construct):
             description=f"Finds the newest approved version of {model.model_name}",
             statements=[
                 *registry.find_statements(model),
+                registry.list_artifacts_statement(model),
                 list_bucket("ListBatches", data_bucket.bucket_arn, [data, scored]),
                 read_objects("ReadScored", data_bucket.bucket_arn, [scored]),
                 *data_bucket.key.statements("decrypt", sid="DataKey"),

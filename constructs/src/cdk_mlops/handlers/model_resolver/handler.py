@@ -22,9 +22,11 @@ from model_resolver.batches import (
 from model_resolver.versions import (
     IncompleteVersion,
     NoApprovedModel,
+    VersionChanged,
     artifact_uri,
     baseline_uris,
     newest_approved,
+    refuse_changed,
     require_approved,
 )
 from shared import aws, environment, log
@@ -70,6 +72,7 @@ class Resolver:
         if str(event.get("rescore", "false")).strip().lower() != "true":
             store = self.open_bucket(self.settings.data_bucket)
             refuse_scored(store, self.settings.model_name, batch, version.number)
+        refuse_changed(self.open_bucket, version, (artifact_uri(package), statistics, constraints))
         return {
             "model_package_arn": version.arn,
             "model_version": str(version.number),
@@ -86,7 +89,9 @@ class Resolver:
         if found is None:
             return {"champion_version": "none", "champion_uri": none_uri}
         version, package = found
-        return {"champion_version": str(version.number), "champion_uri": artifact_uri(package)}
+        champion = artifact_uri(package)
+        refuse_changed(self.open_bucket, version, [champion])
+        return {"champion_version": str(version.number), "champion_uri": champion}
 
 
 def _required(event: dict[str, Any], name: str) -> str:
@@ -129,6 +134,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
     except (
         NoApprovedModel,
         IncompleteVersion,
+        VersionChanged,
         BatchNotFound,
         BatchAmbiguous,
         BatchAlreadyScored,

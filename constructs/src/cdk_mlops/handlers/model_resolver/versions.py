@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.aws import Arn, AwsError, is_missing
+from shared.aws import Arn, AwsError, is_missing, split_uri
+from shared.objects import ObjectStore
 from shared.registry import APPROVED, Version, group_name, list_versions
 
 
@@ -14,6 +16,10 @@ class NoApprovedModel(Exception):
 
 class IncompleteVersion(Exception):
     """A version lacks what a run needs of it."""
+
+
+class VersionChanged(Exception):
+    """A version's files aren't those that were approved."""
 
 
 def newest_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any]] | None:
@@ -88,3 +94,29 @@ def artifact_uri(package: dict[str, Any]) -> str:
         if source:
             return str(source)
     raise IncompleteVersion(f"{package.get('ModelPackageArn')} names no model artifact")
+
+
+def refuse_changed(open_bucket: Callable[[str], ObjectStore], version: Version, uris: Iterable[str]) -> None:
+    """Stop a run whose version was written over since it was registered.
+
+    Whoever trains may write artifacts, so an approval would be worth nothing if it outlived the files that people
+    looked at. SageMaker writes them before it registers the version.
+
+    Raises
+    ------
+    VersionChanged
+        A file is younger than the version, or gone.
+    """
+    for uri in uris:
+        bucket, key = split_uri(uri)
+        found = next((item for item in open_bucket(bucket).listing(key) if item.key == key), None)
+        if found is None:
+            raise VersionChanged(
+                f"{uri} of version {version.number} is gone: restore it, or reject the version"
+            )
+        if found.modified and version.created and found.modified > version.created:
+            raise VersionChanged(
+                f"{uri} was written at {found.modified:%Y-%m-%d %H:%M:%S} UTC, after version {version.number} was "
+                f"registered at {version.created:%Y-%m-%d %H:%M:%S} UTC: it isn't what was approved. Reject the "
+                "version and find out who wrote it"
+            )

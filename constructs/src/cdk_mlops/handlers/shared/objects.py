@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.aws import AwsError, error_code
@@ -26,6 +27,7 @@ class ObjectSummary:
     key: str
     size: int
     etag: str
+    modified: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class ObjectStore:
         while True:
             page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **token)
             for item in page.get("Contents", []):
-                found.append(ObjectSummary(item["Key"], int(item["Size"]), str(item["ETag"]).strip('"')))
+                etag = str(item["ETag"]).strip('"')
+                found.append(ObjectSummary(item["Key"], int(item["Size"]), etag, item.get("LastModified")))
             if not page.get("IsTruncated"):
                 return sorted(found, key=lambda item: item.key)
             token = {"ContinuationToken": page["NextContinuationToken"]}
