@@ -18,7 +18,11 @@ from tests.cli.marked import MARK, left_running, marked
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("interrupts")]
 ROOT = Path(__file__).resolve().parents[2]
-BOOTSTRAP, DEPLOY, RUN = "three accounts, each trusting", "the three stacks, with", "prod runs inference before"
+BOOTSTRAP, DEPLOY, RUN = (
+    "three accounts, each trusting",
+    "the three stacks, with",
+    "prod runs inference before",
+)
 
 
 class Demo:
