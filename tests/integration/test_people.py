@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,35 @@ def test_an_operator_runs_inference_in_prod_but_neither_trains_nor_approves(
         "deletes a prediction": lambda: s3.delete_object(Bucket=stage.data_bucket_name, Key=predictions),
     }
     assert [what for what, call in calls.items() if not is_denied(call)] == []
+
+
+def test_a_role_that_dev_makes_itself_writes_neither_into_prods_artifacts_nor_the_registrys_state(
+    loop: Loop,
+) -> None:
+    """Dev's account may give a role below its path any permission: the bucket's policy must hold it."""
+    iam, name, path = loop.client("dev", "iam"), "made-in-dev", "/mlops/dev/train/"
+    account = loop.settings.accounts["dev"]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    anything = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
+    trusting, allowing = (
+        json.dumps({"Version": "2012-10-17", "Statement": one}) for one in (trust, anything)
+    )
+    iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trusting)
+    iam.put_role_policy(RoleName=name, PolicyName="anything", PolicyDocument=allowing)
+    role = loop.cloud.assume(f"arn:aws:iam::{account}:role{path}{name}", session_name="made-in-dev")
+    s3, bucket, model = role.client("s3"), loop.settings.artifacts_bucket_name, loop.model.model_name
+    keys = [
+        f"{model}/dev/x",
+        f"{model}/prod/x",
+        f"{model}/prod/x/dev/y",
+        "_state/notices/dev/1-Approved.json",
+    ]
+    denied = [key for key in keys if is_denied(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x"))]  # noqa: B023
+    assert denied == keys[1:]
 
 
 def test_a_stranger_takes_no_role(loop: Loop) -> None:

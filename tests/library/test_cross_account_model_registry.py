@@ -77,6 +77,19 @@ def test_only_train_roles_of_a_stage_write_and_only_below_its_own_prefix(
     assert pattern == f":iam::{account}:role/mlops/{stage}/train/*"
 
 
+@pytest.mark.parametrize(
+    ("sid", "stage", "other"), [("Stage1NotElsewhere", "dev", "prod"), ("Stage2NotElsewhere", "prod", "dev")]
+)
+def test_no_key_that_also_names_the_stage_lets_it_write_into_another_or_the_state(
+    sid: str, stage: str, other: str
+) -> None:
+    statement = bucket_statements()[sid]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:PutObject")
+    ends = [resource["Fn::Join"][1][-1].split("/", 1)[1] for resource in statement["Resource"]]
+    assert ends == ["_state/*", f"*/{other}/*"]
+    assert f"role/mlops/{stage}/*" in json.dumps(statement["Condition"])
+
+
 def test_the_group_admits_versions_only_from_train_roles_and_only_as_waiting() -> None:
     statement = group_statements(registry_template())["TrainRolesRegister"]
     assert statement["Action"] == "sagemaker:CreateModelPackage"

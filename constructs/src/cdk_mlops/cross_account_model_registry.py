@@ -308,6 +308,18 @@ class CrossAccountModelRegistry(ModelRegistry):
                     [stage],
                 )
             )
+            # A pattern's "*" crosses slashes: without this <model>/prod/x/dev/y would be dev's to write.
+            others = [f"*/{other.name}/*" for other in self.stages if other.name != stage.name]
+            admit(
+                self._resource_statement(
+                    f"Stage{number}NotElsewhere",
+                    ["s3:PutObject"],
+                    [f"{self.artifacts_bucket_arn}/{key}" for key in ("_state/*", *others)],
+                    {"ArnLike": {"aws:PrincipalArn": self._role_pattern(stage, "*")}},
+                    [stage],
+                    effect=iam.Effect.DENY,
+                )
+            )
 
     def _package_group(
         self, model: ModelNames, removal: RemovalPolicy, by_role_path: bool
@@ -355,12 +367,14 @@ class CrossAccountModelRegistry(ModelRegistry):
         resources: Sequence[str],
         conditions: Conditions,
         stages: Sequence[RegistryStage] | None = None,
+        effect: iam.Effect = iam.Effect.ALLOW,
     ) -> iam.PolicyStatement:
         # A role that doesn't exist yet is rejected as a principal; its account's root is not. The condition
         # names the role.
         accounts = dict.fromkeys(stage.account for stage in (self.stages if stages is None else stages))
         return iam.PolicyStatement(
             sid=sid,
+            effect=effect,
             principals=[iam.ArnPrincipal(iam_arn(self, "root", account=account)) for account in accounts],
             actions=list(actions),
             resources=list(resources),
