@@ -80,14 +80,19 @@ def commit() -> str:
     named = os.environ.get("GIT_COMMIT") or os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION")
     if named:
         return named
-    head = ROOT / ".git" / "HEAD"
+    git = ROOT / ".git"
     try:
-        reference = head.read_text().strip()
-        if not reference.startswith("ref: "):
-            return reference
-        return (ROOT / ".git" / reference.removeprefix("ref: ")).read_text().strip()
+        head = (git / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (git / name).is_file():
+            return (git / name).read_text().strip()
+        # git gc moves branches from files of their own into one
+        lines = [line.split() for line in (git / "packed-refs").read_text().splitlines()]
     except OSError:
         return "unknown"
+    return next((line[0] for line in lines if line[1:] == [name]), "unknown")
 
 
 def _settings(top: Section) -> Settings:

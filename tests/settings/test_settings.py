@@ -13,7 +13,7 @@ import pytest
 
 from stacks.installation import STAGES
 from stacks.section import SettingsError
-from stacks.settings import load
+from stacks.settings import commit, load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,3 +160,33 @@ def test_a_settings_file_that_does_not_exist_or_parse_is_named(
     monkeypatch.setenv("MLOPS_SETTINGS", str(tmp_path / "bad.json"))
     with pytest.raises(SettingsError, match=r"bad\.json is not valid JSON"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"HEAD": "ref: refs/heads/main\n", "refs/heads/main": "a" * 40 + "\n"}, "a" * 40),
+        (
+            {
+                "HEAD": "ref: refs/heads/main\n",
+                "packed-refs": f"# pack-refs with: peeled\n{'b' * 40} refs/heads/main-2\n{'c' * 40} refs/heads/main\n",
+            },
+            "c" * 40,
+        ),
+        ({"HEAD": "d" * 40 + "\n"}, "d" * 40),
+        ({"HEAD": "ref: refs/heads/main\n"}, "unknown"),
+        ({}, "unknown"),
+    ],
+    ids=["branch", "packed branch", "no branch", "no commit yet", "no clone"],
+)
+def test_the_commit_of_the_clone_is_found(
+    files: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / ".git" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    monkeypatch.setattr("stacks.settings.ROOT", tmp_path)
+    for variable in ("GIT_COMMIT", "CODEBUILD_RESOLVED_SOURCE_VERSION"):
+        monkeypatch.delenv(variable, raising=False)
+    assert commit() == expected
