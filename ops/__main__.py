@@ -160,6 +160,9 @@ def _adopt(settings: Settings, options: argparse.Namespace) -> None:
         raise CommandError(
             f"STAGE must be registry, dev or prod, got {options.stage!r}; all three by default"
         )
+    if settings.throw_away:
+        say("the settings say throw_away: destroyed stacks leave nothing, so there is nothing to take up")
+        return
     places = [
         adopt.Place(stages[stage], session_for(stage, settings.accounts[stage], settings.region))
         for stage in ([options.stage] if options.stage else stages)

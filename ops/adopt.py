@@ -54,11 +54,22 @@ def adopt(places: Sequence[Place], work: Path, *, say: Callable[[str], None]) ->
     cdk.run(["synth", "--quiet", "--output", str(assembly)], cdk.environment({}), work / "synth.log")
     plans = [plan for place in places if (plan := _plan(place, assembly, say))]
     for step in ("import", "deploy"):
-        with ExitStack() as running:
-            for command in [running.enter_context(plan.command(step, work)) for plan in plans]:
-                command.finish()
+        _side_by_side([plan.command(step, work) for plan in plans])
     if plans:
         say("taken up; what else the stacks have comes with the next deployment: make deploy")
+
+
+def _side_by_side(commands: Sequence[cdk.Command]) -> None:
+    """Run commands to the end of all of them, and fail with the first failure: nothing is left halfway."""
+    failures = []
+    with ExitStack() as running:
+        for command in [running.enter_context(command) for command in commands]:
+            try:
+                command.finish()
+            except CommandError as error:
+                failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 @dataclass(frozen=True)
@@ -69,16 +80,17 @@ class _Plan:
     found: Sequence[kept.Kept]
 
     def command(self, step: str, work: Path) -> cdk.Command:
-        """Return the CDK command of a step, on an assembly that holds nothing but what was found."""
+        """Return the CDK command of a step, on an assembly that adds nothing but what was found."""
         stack = self.place.stack
         folder = work / f"{stack}-{step}"
-        wanted = {one.logical_id: one.bare if step == "import" else one.definition for one in self.found}
-        write_assembly(
-            folder / "cdk.out",
-            self.manifest,
-            stack,
-            {**self.deployed, "Resources": {**self.deployed.get("Resources", {}), **wanted}},
-        )
+        template = dict(self.deployed)
+        there = template["Resources"] = {**self.deployed.get("Resources", {})}
+        there |= {one.logical_id: one.bare for one in self.found}
+        if step == "deploy":
+            there |= {one.logical_id: one.definition for one in self.found if one.needs_only(there)}
+        # An import can't give a stack its tags.
+        dropped = ("tags",) if step == "import" and not self.deployed else ()
+        write_assembly(folder / "cdk.out", self.manifest, stack, template, dropped=dropped)
         arguments = [step, stack, "--app", "cdk.out"]
         if step == "import":
             mapping = {one.logical_id: one.identifier for one in self.found}
@@ -95,11 +107,8 @@ class _Plan:
 def _plan(place: Place, assembly: Path, say: Callable[[str], None]) -> _Plan | None:
     template = json.loads((assembly / f"{place.stack}.template.json").read_text())
     wanted = kept.retained(template)
-    if not wanted:
-        say(f"{place.stack}: its settings keep nothing (throw_away), so there is nothing to take up")
-        return None
     cloudformation = place.session.client("cloudformation")
-    deployed = _deployed(cloudformation, place.stack)
+    deployed = deployed_template(cloudformation, place.stack)
     missing = {name: one for name, one in wanted.items() if name not in deployed.get("Resources", {})}
 
     def ours(logical_id: str) -> str | None:
@@ -117,7 +126,7 @@ def _plan(place: Place, assembly: Path, say: Callable[[str], None]) -> _Plan | N
     return _Plan(place, manifest, deployed, found)
 
 
-def _deployed(cloudformation: Any, stack: str) -> dict[str, Any]:
+def deployed_template(cloudformation: Any, stack: str) -> dict[str, Any]:
     """Return the template that a stack has now; empty where there is no stack."""
     try:
         status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
@@ -136,17 +145,33 @@ def _deployed(cloudformation: Any, stack: str) -> dict[str, Any]:
 
 
 def write_assembly(
-    folder: Path, manifest: Mapping[str, Any], stack: str, template: Mapping[str, Any]
+    folder: Path,
+    manifest: Mapping[str, Any],
+    stack: str,
+    template: Mapping[str, Any],
+    *,
+    dropped: Sequence[str] = (),
 ) -> None:
-    """Write a cloud assembly that holds one stack with another template, without assets."""
+    """Write a cloud assembly that holds one stack of another, with another template and without assets.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    manifest
+        Of the assembly that the stack is taken from.
+    stack
+        Its name.
+    template
+        Its new template.
+    dropped
+        Properties of the stack that are left out. Default: those about assets only.
+    """
     artifact = manifest["artifacts"][stack]
-    properties = {
-        key: value
-        for key, value in artifact["properties"].items()
-        if key not in ("stackTemplateAssetObjectUrl", "additionalDependencies")
-    }
-    kept_fields = {key: artifact[key] for key in ("type", "environment", "displayName") if key in artifact}
+    dropped = ("stackTemplateAssetObjectUrl", "additionalDependencies", *dropped)
+    properties = {key: value for key, value in artifact["properties"].items() if key not in dropped}
+    fields = {key: artifact[key] for key in ("type", "environment", "displayName") if key in artifact}
     folder.mkdir(parents=True)
     (folder / properties["templateFile"]).write_text(json.dumps(template))
-    artifacts = {stack: {**kept_fields, "properties": properties}}
+    artifacts = {stack: {**fields, "properties": properties}}
     (folder / "manifest.json").write_text(json.dumps({**manifest, "artifacts": artifacts}))

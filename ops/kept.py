@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,28 @@ class Kept:
             **self.definition,
             "Properties": {key: properties[key] for key in wanted if key in properties},
         }
+
+    def needs_only(self, there: Collection[str]) -> bool:
+        """Return whether all that the definition refers to is there; else only a whole deployment can give it."""
+        depends = self.definition.get("DependsOn", [])
+        needed = {depends} if isinstance(depends, str) else set(depends)
+        needed |= set(_references(self.definition.get("Properties", {})))
+        return all(name in there or name.startswith("AWS::") for name in needed)
+
+
+def _references(value: Any) -> Iterator[str]:
+    """Yield what an expression of a template refers to."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+    elif isinstance(value, Mapping):
+        if name := referred(value):
+            yield name
+        elif "Fn::Sub" in value:
+            text = value["Fn::Sub"]
+            yield from re.findall(r"\$\{([^!.}]+)", text if isinstance(text, str) else text[0])
+        for one in value.values():
+            yield from _references(one)
 
 
 def retained(template: Mapping[str, Any]) -> dict[str, Resource]:

@@ -156,3 +156,24 @@ def test_a_key_that_waits_for_its_deletion_is_refused_with_the_way_back(account:
 def test_a_bucket_of_somebody_else_is_told_from_none(account: Account, cloud: LocalCloud) -> None:
     cloud.session(cloud.accounts[1]).client("s3").create_bucket(Bucket=account.name)
     assert f"bucket {account.name} exists, but these credentials may not look at it" in account.refused()
+
+
+@pytest.mark.parametrize(
+    ("properties", "alone"),
+    [
+        ({"KeyPolicy": {"Resource": "*"}}, True),
+        ({"KMSMasterKeyID": {"Fn::GetAtt": ["Key", "Arn"]}}, True),
+        ({"Arn": {"Fn::Sub": "arn:${AWS::Partition}:x:${Key.Arn}:${!literal}"}}, True),
+        ({"Region": {"Ref": "AWS::Region"}}, True),
+        ({"Statement": [{"Principal": {"AWS": {"Fn::GetAtt": ["Role", "Arn"]}}}]}, False),
+        ({"Arn": {"Fn::Sub": "arn:${Role}"}}, False),
+        ({"Size": {"Ref": "SomeParameter"}}, False),
+    ],
+)
+def test_a_definition_that_needs_what_is_not_there_waits_for_the_whole_deployment(
+    properties: dict[str, Any], alone: bool
+) -> None:
+    definition = Account.resource(kept.BUCKET, properties)
+    assert kept.Kept("Bucket", definition, {}, "bucket").needs_only({"Key"}) is alone
+    behind = kept.Kept("Bucket", {**definition, "DependsOn": ["Policy"]}, {}, "bucket")
+    assert not behind.needs_only({"Key"})

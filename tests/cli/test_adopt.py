@@ -1,0 +1,116 @@
+"""Adopting into a stack that exists, and stacks that can't adopt; the whole way is in test_life_of_an_installation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.cloud import LocalCloud
+from local_cloud.deployer import deploy
+from ops import __main__ as ops
+from ops import adopt, cdk
+from ops.errors import CommandError
+from tests.stacks.installations import synthesized
+
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("cli")]
+
+SETTINGS: dict[str, Any] = {"models": [{"folder": "mammography"}]}
+GROUP = "AWS::SageMaker::ModelPackageGroup"
+REGISTRY, DEV = "333333333333", "111111111111"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud.start() as started:
+        yield started
+
+
+@pytest.fixture
+def place(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> adopt.Place:
+    """The registry's stack, as its account's root sees it, with settings of ours."""
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    for name, value in cloud.environment(REGISTRY).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLOPS_SETTINGS", str(tmp_path / "settings.json"))
+    monkeypatch.setenv("GIT_COMMIT", "0" * 40)
+    return adopt.Place("RegistryStack", cloud.session(REGISTRY))
+
+
+def test_a_group_that_left_the_settings_and_comes_back_is_taken_up_by_the_stack_that_exists(
+    cloud: LocalCloud, place: adopt.Place, tmp_path: Path
+) -> None:
+    assembly = Path(synthesized(SETTINGS).directory)
+    template = json.loads((assembly / "RegistryStack.template.json").read_text())
+    without = {name: one for name, one in template["Resources"].items() if one["Type"] != GROUP}
+    bootstrap = ["bootstrap", f"aws://{REGISTRY}/us-east-1"]
+    with cdk.Command(bootstrap, cdk.environment({}), tmp_path / "bootstrap.log", folder=tmp_path) as command:
+        command.finish()
+    deploy(cloud, assembly, stacks=["RegistryStack"])
+    cloudformation = place.session.client("cloudformation")
+    update = {"TemplateBody": json.dumps({**template, "Resources": without})}
+    cloudformation.update_stack(StackName="RegistryStack", Capabilities=["CAPABILITY_NAMED_IAM"], **update)
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="RegistryStack")
+    (group,) = place.session.client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
+
+    said: list[str] = []
+    adopt.adopt([place], tmp_path / "work", say=said.append)
+
+    assert said[0] == f"RegistryStack: takes up model package group {group['ModelPackageGroupName']}"
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName="RegistryStack")
+    resources = [one for page in pages for one in page["StackResourceSummaries"]]
+    assert {one["LogicalResourceId"] for one in resources} == set(template["Resources"])
+    (taken,) = [one for one in resources if one["ResourceType"] == GROUP]
+    assert taken["PhysicalResourceId"] == group["ModelPackageGroupArn"]
+    assert adopt.deployed_template(cloudformation, "RegistryStack")["Resources"] == template["Resources"]
+
+
+def test_a_stack_whose_first_deployment_failed_is_to_be_deleted_first(cloud: LocalCloud) -> None:
+    cloudformation = cloud.session(DEV).client("cloudformation")
+    wrong = {"Type": "AWS::KMS::Alias", "Properties": {"AliasName": "alias/aws/no", "TargetKeyId": "none"}}
+    topic = {"Type": "AWS::SNS::Topic", "DeletionPolicy": "Retain"}
+    template = {"Resources": {"Topic": topic, "Wrong": {**wrong, "DependsOn": "Topic"}}}
+    cloudformation.create_stack(StackName="DevStack", TemplateBody=json.dumps(template))
+    with pytest.raises(Exception, match="StackCreateComplete"):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="DevStack", WaiterConfig={"Delay": 1}
+        )
+    with pytest.raises(CommandError) as error:
+        adopt.deployed_template(cloudformation, "DevStack")
+    assert (
+        str(error.value)
+        == "DevStack is ROLLBACK_COMPLETE; delete what is left of it first: cdk destroy DevStack"
+    )
+
+
+def test_a_stack_that_is_not_there_has_no_template(cloud: LocalCloud) -> None:
+    assert adopt.deployed_template(cloud.session(DEV).client("cloudformation"), "NoStack") == {}
+
+
+def test_a_cdk_command_that_fails_is_told_with_the_place_of_its_log(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    env = cdk.environment(cloud.environment(DEV))
+    command = cdk.Command(["deploy", "--app", "nowhere"], env, tmp_path / "x.log", folder=tmp_path)
+    with command, pytest.raises(CommandError, match=r"cdk deploy --app nowhere failed with exit code 1"):
+        command.finish()
+
+
+def test_an_unknown_stage_is_one_line(
+    place: adopt.Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGE", "test")
+    assert ops.main(["adopt"]) == 1
+    expected = "adopt: STAGE must be registry, dev or prod, got 'test'; all three by default\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_an_installation_that_keeps_nothing_has_nothing_to_take_up(
+    place: adopt.Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({**SETTINGS, "throw_away": True}))
+    assert ops.main(["adopt"]) == 0
+    assert "there is nothing to take up" in capsys.readouterr().out
