@@ -49,7 +49,11 @@ def test_every_parameter_without_a_default_gets_its_value() -> None:
 
 def test_the_training_data_are_named_as_a_folder() -> None:
     """SageMaker reads every key that begins like the URI; without the slash also train-dataset-old/."""
-    for installation, stack in (("default", "DevStack"), ("default", "ProdStack"), ("elsewhere", "ProdStack")):
+    for installation, stack in (
+        ("default", "DevStack"),
+        ("default", "ProdStack"),
+        ("elsewhere", "ProdStack"),
+    ):
         url = pipelines(installation, stack)["train"]["ParameterDefaults"]["InputDataUrl"]
         assert url.endswith("/mammography-severity-model/data/train-dataset/")
 
