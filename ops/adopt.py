@@ -17,8 +17,10 @@ from ops import cdk, kept
 from ops.errors import CommandError
 
 NOT_THERE = ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS")
-# A stack in one of these states still holds its resources and takes no more.
-STUCK = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED")
+# A first deployment that failed: the stack is of no use any more, but still counts what stayed as its own.
+FAILED_AT_ONCE = "ROLLBACK_COMPLETE"
+# These still hold resources, and take no more.
+STUCK = ("ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Place:
 
     stack: str
     session: Any
+
+    @property
+    def profile(self) -> list[str]:
+        """Return the CDK CLI's arguments that let it act with the same AWS profile."""
+        name = self.session.profile_name
+        return [] if name == "default" else ["--profile", name]
 
 
 def adopt(places: Sequence[Place], work: Path, *, say: Callable[[str], None]) -> None:
@@ -52,6 +60,7 @@ def adopt(places: Sequence[Place], work: Path, *, say: Callable[[str], None]) ->
     shutil.rmtree(work, ignore_errors=True)
     assembly = work / "cdk.out"
     cdk.run(["synth", "--quiet", "--output", str(assembly)], cdk.environment({}), work / "synth.log")
+    _clear_away([place for place in places if status(place) == FAILED_AT_ONCE], assembly, work, say)
     plans = [plan for place in places if (plan := _plan(place, assembly, say))]
     for step in ("import", "deploy"):
         _side_by_side([plan.command(step, work) for plan in plans])
@@ -98,17 +107,34 @@ class _Plan:
             arguments += ["--resource-mapping", "mapping.json", "--force"]
         else:
             arguments += ["--require-approval", "never"]
-        profile = self.place.session.profile_name
-        if profile != "default":
-            arguments += ["--profile", profile]
+        arguments += self.place.profile
         return cdk.Command(arguments, cdk.environment({}), folder / f"{step}.log", folder=folder)
+
+
+def _clear_away(places: Sequence[Place], assembly: Path, work: Path, say: Callable[[str], None]) -> None:
+    """Delete stacks whose first deployment failed; what they retain stays."""
+    commands = []
+    for place in places:
+        say(f"{place.stack}: its first deployment failed; the empty stack is deleted, what it left is kept")
+        arguments = [
+            "destroy",
+            place.stack,
+            "--force",
+            "--exclusively",
+            "--app",
+            str(assembly),
+            *place.profile,
+        ]
+        log = work / f"{place.stack}-destroy.log"
+        commands.append(cdk.Command(arguments, cdk.environment({}), log, folder=work))
+    _side_by_side(commands)
 
 
 def _plan(place: Place, assembly: Path, say: Callable[[str], None]) -> _Plan | None:
     template = json.loads((assembly / f"{place.stack}.template.json").read_text())
     wanted = kept.retained(template)
     cloudformation = place.session.client("cloudformation")
-    deployed = deployed_template(cloudformation, place.stack)
+    deployed = deployed_template(place)
     missing = {name: one for name, one in wanted.items() if name not in deployed.get("Resources", {})}
 
     def ours(logical_id: str) -> str | None:
@@ -126,21 +152,36 @@ def _plan(place: Place, assembly: Path, say: Callable[[str], None]) -> _Plan | N
     return _Plan(place, manifest, deployed, found)
 
 
-def deployed_template(cloudformation: Any, stack: str) -> dict[str, Any]:
-    """Return the template that a stack has now; empty where there is no stack."""
+def status(place: Place) -> str | None:
+    """Return the state of a stack; None where there is none."""
     try:
-        status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        stacks = place.session.client("cloudformation").describe_stacks(StackName=place.stack)["Stacks"]
     except botocore.exceptions.ClientError as error:
         if "does not exist" in error.response["Error"]["Message"]:
-            return {}
+            return None
         raise
-    if status in NOT_THERE:
+    return str(stacks[0]["StackStatus"])
+
+
+def deployed_template(place: Place) -> dict[str, Any]:
+    """Return the template that a stack has now; empty where there is no stack.
+
+    Raises
+    ------
+    CommandError
+        Where the stack is in a state that takes no resources.
+    """
+    state = status(place)
+    if state is None or state in NOT_THERE:
         return {}
-    if status in STUCK:
-        raise CommandError(f"{stack} is {status}; delete what is left of it first: cdk destroy {stack}")
-    if status.endswith("_IN_PROGRESS"):
-        raise CommandError(f"{stack} is {status}; wait until that has ended")
-    body = cloudformation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    if state in STUCK:
+        raise CommandError(
+            f"{place.stack} is {state}; delete what is left of it first: cdk destroy {place.stack}"
+        )
+    if state.endswith("_IN_PROGRESS"):
+        raise CommandError(f"{place.stack} is {state}; wait until that has ended")
+    cloudformation = place.session.client("cloudformation")
+    body = cloudformation.get_template(StackName=place.stack, TemplateStage="Original")["TemplateBody"]
     return dict(yaml.safe_load(body) if isinstance(body, str) else body)
 
 

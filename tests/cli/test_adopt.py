@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from local_cloud.cloud import LocalCloud
 from local_cloud.deployer import deploy
@@ -65,29 +66,37 @@ def test_a_group_that_left_the_settings_and_comes_back_is_taken_up_by_the_stack_
     assert {one["LogicalResourceId"] for one in resources} == set(template["Resources"])
     (taken,) = [one for one in resources if one["ResourceType"] == GROUP]
     assert taken["PhysicalResourceId"] == group["ModelPackageGroupArn"]
-    assert adopt.deployed_template(cloudformation, "RegistryStack")["Resources"] == template["Resources"]
+    assert adopt.deployed_template(place)["Resources"] == template["Resources"]
 
 
-def test_a_stack_whose_first_deployment_failed_is_to_be_deleted_first(cloud: LocalCloud) -> None:
-    cloudformation = cloud.session(DEV).client("cloudformation")
-    wrong = {"Type": "AWS::KMS::Alias", "Properties": {"AliasName": "alias/aws/no", "TargetKeyId": "none"}}
-    topic = {"Type": "AWS::SNS::Topic", "DeletionPolicy": "Retain"}
-    template = {"Resources": {"Topic": topic, "Wrong": {**wrong, "DependsOn": "Topic"}}}
-    cloudformation.create_stack(StackName="DevStack", TemplateBody=json.dumps(template))
-    with pytest.raises(Exception, match="StackCreateComplete"):
-        cloudformation.get_waiter("stack_create_complete").wait(
+def test_a_stack_that_could_not_be_deleted_is_to_be_deleted_first(cloud: LocalCloud) -> None:
+    session = cloud.session(DEV)
+    cloudformation, sagemaker = session.client("cloudformation"), session.client("sagemaker")
+    group = {"Type": GROUP, "Properties": {"ModelPackageGroupName": "full"}}
+    cloudformation.create_stack(StackName="DevStack", TemplateBody=json.dumps({"Resources": {"G": group}}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="DevStack", WaiterConfig={"Delay": 1})
+    sagemaker.create_model_package(
+        ModelPackageGroupName="full",
+        InferenceSpecification={
+            "Containers": [{"Image": "333333333333.dkr.ecr.us-east-1.amazonaws.com/x:1"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )
+    cloudformation.delete_stack(StackName="DevStack")
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_delete_complete").wait(
             StackName="DevStack", WaiterConfig={"Delay": 1}
         )
     with pytest.raises(CommandError) as error:
-        adopt.deployed_template(cloudformation, "DevStack")
+        adopt.deployed_template(adopt.Place("DevStack", session))
     assert (
-        str(error.value)
-        == "DevStack is ROLLBACK_COMPLETE; delete what is left of it first: cdk destroy DevStack"
+        str(error.value) == "DevStack is DELETE_FAILED; delete what is left of it first: cdk destroy DevStack"
     )
 
 
 def test_a_stack_that_is_not_there_has_no_template(cloud: LocalCloud) -> None:
-    assert adopt.deployed_template(cloud.session(DEV).client("cloudformation"), "NoStack") == {}
+    assert adopt.deployed_template(adopt.Place("NoStack", cloud.session(DEV))) == {}
 
 
 def test_a_cdk_command_that_fails_is_told_with_the_place_of_its_log(

@@ -14,6 +14,7 @@ import pytest
 from demo.lookout import Run
 from local_cloud.cloud import LocalCloud
 from ops import data, registry
+from ops.errors import CommandError
 from pipeline_code.mammography import dataset
 from stacks import settings as app
 from tests.cli.installation import DELIVERED, STACKS, Installation, changed_types, differences
@@ -71,6 +72,9 @@ def told(place: Installation) -> Story:
     place.cdk("destroy", *STACKS, "--force", "--concurrency", "3")
     damage(place)
     note("destroyed")
+    with pytest.raises(CommandError) as refused:
+        place.deploy(*STACKS)
+    story.said["deploy before adopting"] = str(refused.value)
     adopted = place.adopt()
     story.adopted = adopted.returncode, adopted.stdout + adopted.stderr
     note("adopted")
@@ -169,6 +173,11 @@ def test_buckets_keys_with_their_aliases_groups_and_versions_stay(story: Story) 
     assert set(story.held["destroyed"]) == set(story.held["before"])
     assert [version.version for version in story.versions["destroyed"]] == [1]
     assert ids(story.held["destroyed"]) == ids(story.held["before"])
+
+
+def test_deploying_without_adopting_fails_and_adopting_clears_up_after_it(story: Story) -> None:
+    assert "ProdStack failed to deploy" in story.said["deploy before adopting"]
+    assert story.adopted[1].count("the empty stack is deleted") == len(STACKS)
 
 
 def test_adopting_says_what_it_takes_up_and_what_comes_next(story: Story) -> None:
