@@ -26,7 +26,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .PHONY: help demo test check synth definitions deploy adopt bench data upload run versions approve reject \
-        local-up local-down setup setup-authoring snapshots clean
+        local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -102,7 +102,10 @@ reject: $(READY)  ## reject a model version: make reject VERSION=1
 	@$(PY) -m ops reject
 
 local-up: $(READY)  ## start an embedded cloud and keep it running
-	@$(PY) -m local_cloud up $$($(PY) -m ops local-profiles)
+	@profiles=$$($(PY) -m ops local-profiles) && $(PY) -m local_cloud up $$profiles
+
+alerts: $(READY)  ## what was mailed on the embedded cloud: make alerts [STAGE=prod]
+	@$(PY) -m ops alerts
 
 local-down: $(READY)  ## end it
 	@$(PY) -m local_cloud down

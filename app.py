@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from stacks.section import SettingsError
 from stacks.settings import load
+
+NODE = Path(__file__).resolve().parent / ".venv" / "bin" / "node"
+if NODE.exists():  # so that `cdk` works without make, on a machine without a Node of its own
+    os.environ.setdefault("JSII_NODE", str(NODE))
+    os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
 
 
 def main() -> int:

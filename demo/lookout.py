@@ -76,20 +76,9 @@ class Lookout:
 
     # --- alerts
 
-    def topic_arn(self, account_name: str) -> str:
-        """Return the topic that people of an account subscribe to."""
-        name = (
-            self.settings.registry_topic_name
-            if account_name == "registry"
-            else self.stage("dev" if account_name == "dev" else "prod").notification_topic_name
-        )
-        return (
-            f"arn:{self.settings.partition}:sns:{self.region}:{self.settings.accounts[account_name]}:{name}"
-        )
-
     def messages(self, account_name: str) -> list[dict[str, str]]:
         """Return what has been published to an account's topic."""
-        topic = self.topic_arn(account_name)
+        topic = self.settings.topic_arn(account_name)
         return [
             {
                 "subject": message.subject,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import resource
@@ -38,6 +39,21 @@ def main(arguments: list[str] | None = None) -> int:
     if out.exists() and any(out.iterdir()) and not (out / MADE_BY_US).exists():
         print(f"demo: --output names '{shown}', which holds other files; name a new folder", file=sys.stderr)
         return 1
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (out.parent / f".{out.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(
+                f"demo: another demo is writing to '{shown}'; wait for it, or name another --output",
+                file=sys.stderr,
+            )
+            return 1
+        return perform(story, out, str(shown))
+
+
+def perform(story: Story, out: Path, shown: str) -> int:
+    """Empty the folder, run the demo, write the page and the numbers."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MADE_BY_US).touch()
@@ -84,13 +100,19 @@ def run(story: Story, out: Path) -> dict[str, Any]:
 
 
 def write_settings(path: Path) -> Settings:
-    """Write the demo's settings: the defaults of cdk.json, one approver, an address for the alerts."""
-    raw = json.loads((ROOT / "cdk.json").read_text())["context"]["mlops"]
-    registry = raw["accounts"]["registry"]
-    raw["people"]["approvers"] = [f"arn:aws:iam::{registry}:user/{APPROVER}"]
-    raw["email"] = "ml-team@example.com"
-    raw["models"] = [{"folder": "mammography"}]
-    path.write_text(json.dumps(raw, indent=1))
+    """Write the demo's settings: all defaults, one approver, an address for the alerts.
+
+    Not those of cdk.json: the story is that of the defaults, whatever a user has set for AWS.
+    """
+    os.environ.pop("MLOPS_SETTINGS", None)
+    app.read()  # the CDK CLI reads cdk.json too: a mistake in it is told before anything starts
+    registry = app.load({}).accounts["registry"]
+    own = {
+        "people": {"approvers": [f"arn:aws:iam::{registry}:user/{APPROVER}"]},
+        "email": "ml-team@example.com",
+        "models": [{"folder": "mammography"}],
+    }
+    path.write_text(json.dumps(own, indent=1))
     os.environ["MLOPS_SETTINGS"] = str(path)
     return app.load()
 

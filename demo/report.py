@@ -58,10 +58,11 @@ def _head(summary: Mapping[str, Any]) -> str:
         f"<li><strong>{number}</strong><span>{escape(text)}</span></li>" for number, text in facts
     )
     dataset = summary["dataset"]
+    rows = "" if str(dataset["rows"]) in dataset["source"] else f", {dataset['rows']} rows"
     return (
         "<h1>From training to retraining, across three accounts</h1>"
         f'<p class="lead">The same stacks, pipelines and permissions that deploy to AWS, run on an embedded cloud in'
-        f" {summary['seconds']:.0f} seconds on real data: {escape(dataset['source'])}, {dataset['rows']} rows.</p>"
+        f" {summary['seconds']:.0f} seconds on real data: {escape(dataset['source'])}{rows}.</p>"
         f'<ul class="facts">{items}</ul>'
     )
 

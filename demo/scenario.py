@@ -109,9 +109,7 @@ def fire_schedule(world: World) -> None:
 
 def broken_batch(world: World) -> None:
     """The blog's broken file: a violation, one alert, no retraining."""
-    with world.story.step(
-        "prod gets a broken batch (a header where none belongs, empty cells)", kind="alert"
-    ):
+    with world.story.step("prod gets a broken batch (a header where none belongs)", kind="alert"):
         run = world.follow(
             "prod broken batch", "prod", world.start("prod", "inference", _batch(world, "prod", BROKEN))
         )

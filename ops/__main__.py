@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import botocore.exceptions
 
+from local_cloud import keeper
 from ops import adopt, data, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         ("data", "folder of the data files; data/ by default"),
     ):
         parser.add_argument(f"--{name}", default=os.environ.get(name.upper()) or None, help=text)
-    parser.add_argument("--rescore", action="store_true", default=os.environ.get("RESCORE") == "true")
+    parser.add_argument("--rescore", nargs="?", const="true", default=os.environ.get("RESCORE") or "false")
     return parser
 
 
@@ -73,7 +74,8 @@ def _models(settings: Settings, options: argparse.Namespace) -> tuple[Model, ...
 def _model(settings: Settings, options: argparse.Namespace) -> Model:
     models = _models(settings, options)
     if len(models) > 1:
-        raise CommandError(f"there are several models; name one: MODEL={models[0].folder}")
+        choices = " or ".join(f"MODEL={model.folder}" for model in models)
+        raise CommandError(f"there are several models; name one: {choices}")
     return models[0]
 
 
@@ -106,7 +108,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             parameters["InputDataUrl"] = options.input
         else:
             parameters["transform_input"] = data.batch_uri(stage, model, options.input)
-    if options.rescore:
+    if options.rescore not in ("true", "false"):
+        raise CommandError(f"RESCORE must be true or false, got {options.rescore!r}")
+    if options.rescore == "true":
         parameters["Rescore"] = "true"
     sagemaker = session_for(stage.name, stage.account, stage.region).client("sagemaker")
     name = stage.pipeline_name(model, kind)
@@ -170,7 +174,19 @@ def _adopt(settings: Settings, options: argparse.Namespace) -> None:
     adopt.adopt(places, data.ROOT / "build" / "adopt", say=say)
 
 
+def _alerts(settings: Settings, options: argparse.Namespace) -> None:
+    cloud = keeper.running()
+    if cloud is None:
+        raise CommandError("no embedded cloud is running (make local-up); on AWS alerts are mailed")
+    if options.stage not in (None, *settings.accounts):
+        raise CommandError(f"STAGE must be one of {', '.join(settings.accounts)}, got {options.stage!r}")
+    for name in [options.stage] if options.stage else settings.accounts:
+        for message in cloud.messages(settings.topic_arn(name)):
+            say(f"== {message.subject}\n{message.body}\n")
+
+
 COMMANDS = {
+    "alerts": _alerts,
     "adopt": _adopt,
     "local-profiles": _local_profiles,
     "data": _data,

@@ -13,6 +13,7 @@ from constructs import Construct
 from stacks.installation import Delivery, Settings
 
 CLI_VERSION = "2.1148.1"  # the one of package.json; a test compares them
+ASSETS_VERSION = "4.7.3"  # cdk-assets, which publishes what synth made; else the newest of the day would
 PYTHON_VERSION = "3.12"
 
 
@@ -75,6 +76,7 @@ class DeliveryStack(cdk.Stack):
                 primary_output_directory="cdk.out",
             ),
             cli_version=CLI_VERSION,
+            cdk_assets_cli_version=ASSETS_VERSION,
             cross_account_keys=True,
             enable_key_rotation=True,
             code_build_defaults=pipelines.CodeBuildOptions(

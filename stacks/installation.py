@@ -174,6 +174,15 @@ class Settings:
         """Return the topic that approvers are told on."""
         return f"{self.alert_topic_name}-registry"
 
+    def topic_arn(self, account_name: str) -> str:
+        """Return the topic that people of ``registry``, ``dev`` or ``prod`` are told on."""
+        name = (
+            self.registry_topic_name
+            if account_name == "registry"
+            else self.stage("dev" if account_name == "dev" else "prod").notification_topic_name
+        )
+        return f"arn:{self.partition}:sns:{self.region}:{self.accounts[account_name]}:{name}"
+
     @property
     def approver_role_arn(self) -> str:
         """Return the role that approves and rejects versions."""

@@ -16,6 +16,7 @@ from cdk_mlops import (
 from stacks.installation import Model, Settings
 from stacks.model_pipelines import ModelPipelines
 from stacks.registry_stack import names_of
+from stacks.section import SettingsError
 from stacks.stage_stack import StageStack
 
 
@@ -53,7 +54,7 @@ class ProdStack(StageStack):
             model=names,
             stage="prod",
             pipeline=pipelines.inference,
-            schedule=BatchSchedule(expression=model.schedule.expression, time_zone=model.schedule.time_zone),
+            schedule=_schedule(model),
             window=FlexibleWindow.up_to(model.schedule.flexible_minutes)
             if model.schedule.flexible_minutes
             else None,
@@ -75,3 +76,10 @@ class ProdStack(StageStack):
         self.alerts.watch(f"{model.prefix}StartDeadLetters", scheduled.dead_letter_queue)
         if retraining.dead_letter_queue is not None:
             self.alerts.watch(f"{model.prefix}RetrainDeadLetters", retraining.dead_letter_queue)
+
+
+def _schedule(model: Model) -> BatchSchedule:
+    try:
+        return BatchSchedule(expression=model.schedule.expression, time_zone=model.schedule.time_zone)
+    except ValueError as error:
+        raise SettingsError(f"mlops.schedule of {model.folder}: {error}") from None

@@ -16,7 +16,10 @@ class SettingsError(ValueError):
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the closest known word, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
+    swapped = [
+        one for one in known if sorted(one) == sorted(word)
+    ]  # letters in another order: the commonest slip
+    close = swapped or difflib.get_close_matches(word, known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 

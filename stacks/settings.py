@@ -72,7 +72,10 @@ def read() -> object:
         raise SettingsError(f"{path.name} is not valid JSON: {error}") from None
     if override:
         return content
-    return content.get("context", {}).get("mlops", {})
+    context = content.get("context", {}) if isinstance(content, dict) else {}
+    if "mlops" not in context:
+        raise SettingsError(f'cdk.json has no "mlops" under "context"{suggestion("mlops", list(context))}')
+    return context["mlops"]
 
 
 def commit() -> str:

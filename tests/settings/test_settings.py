@@ -190,3 +190,45 @@ def test_the_commit_of_the_clone_is_found(
     for variable in ("GIT_COMMIT", "CODEBUILD_RESOLVED_SOURCE_VERSION"):
         monkeypatch.delenv(variable, raising=False)
     assert commit() == expected
+
+
+def test_a_misspelled_section_of_cdk_json_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cdk.json").write_text(json.dumps({"context": {"mlop": {}}}))
+    monkeypatch.setattr("stacks.settings.ROOT", tmp_path)
+    with pytest.raises(SettingsError, match=r'no "mlops" under "context" \(did you mean \'mlop\'\?\)'):
+        load()
+
+
+def test_a_schedule_that_only_the_library_can_judge_is_one_line_too(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps({"schedule": {"expression": "cron(0 25 * * ? *)"}}))
+    environment = os.environ | {
+        "MLOPS_SETTINGS": str(tmp_path / "settings.json"),
+        "CDK_OUTDIR": str(tmp_path / "out"),
+    }
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    (line,) = run.stderr.strip().splitlines()
+    assert "mlops.schedule of mammography" in line
+    assert "'25'" in line
+
+
+def test_swapped_letters_lead_to_the_region_that_was_meant() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'us-east-1'"):
+        load({"region": "us-esat-1"})
+
+
+def test_the_app_needs_no_node_but_its_own(tmp_path: Path) -> None:
+    environment = {
+        "PATH": str(tmp_path),
+        "HOME": str(tmp_path),
+        "CDK_OUTDIR": str(tmp_path / "out"),
+        "CDK_VALIDATION": "false",
+    }
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    assert (tmp_path / "out" / "ProdStack.template.json").exists()

@@ -148,7 +148,12 @@ class CrossAccountModelRegistry(ModelRegistry):
         self.stages = tuple(stages)
         self.models = tuple(models)
         self.artifacts_bucket = secure_bucket(
-            self, "Artifacts", bucket_name=bucket_name, key=key, removal=removal
+            self,
+            "Artifacts",
+            bucket_name=bucket_name,
+            key=key,
+            removal=removal,
+            keep_old_versions=True,  # an approved model that was overwritten must still be found
         )
         self._admit_to_bucket()
         self.package_groups = {

@@ -49,9 +49,18 @@ class DataBucket(Construct):
 
 
 def secure_bucket(
-    scope: Construct, construct_id: str, *, bucket_name: str, key: KmsSharedKey, removal: RemovalPolicy
+    scope: Construct,
+    construct_id: str,
+    *,
+    bucket_name: str,
+    key: KmsSharedKey,
+    removal: RemovalPolicy,
+    keep_old_versions: bool = False,
 ) -> s3.Bucket:
-    """Return a versioned bucket that only its owner's policies open, over TLS only, encrypted with the key."""
+    """Return a versioned bucket that only its owner's policies open, over TLS only, encrypted with the key.
+
+    What was overwritten or deleted stays for 90 days, with ``keep_old_versions`` for ever.
+    """
     return s3.Bucket(
         scope,
         construct_id,
@@ -67,7 +76,7 @@ def secure_bucket(
         lifecycle_rules=[
             s3.LifecycleRule(
                 id="old-versions",
-                noncurrent_version_expiration=Duration.days(90),
+                noncurrent_version_expiration=None if keep_old_versions else Duration.days(90),
                 abort_incomplete_multipart_upload_after=Duration.days(7),
                 expired_object_delete_marker=True,
             )
