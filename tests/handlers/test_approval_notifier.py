@@ -113,11 +113,33 @@ def test_approvers_are_told_how_to_decide(world: World) -> None:
     world.tell(PENDING)
     command = f"aws sagemaker update-model-package --region {REGION} --model-package-arn {world.arn}"
     assert (
-        f"make approve VERSION=1, or as the approver role: {command} --model-approval-status Approved"
-        in world.body
+        "Approve: make approve VERSION=1 MODEL=mammography-severity-model, or as the approver" in world.body
     )
-    assert "make reject VERSION=1" in world.body
+    assert f"{command} --model-approval-status Approved" in world.body
+    assert "make reject VERSION=1 MODEL=mammography-severity-model" in world.body
+    assert "asks for a second factor by default" in world.body
     assert f"account {REGISTRY}" in world.body
+
+
+def test_the_numbers_come_before_the_origin_and_the_champion_is_named_once(world: World) -> None:
+    world.tell(PENDING)
+    body = world.body
+    assert body.index("AUC: 0.9036") < body.index("Trained in") < body.index("d" * 64)
+    assert "gain on the same hold-out over version 1, the champion: +0.0123" in body
+    assert body.count("champion") == 1
+
+
+def test_a_decision_names_the_role_session_that_took_it(world: World) -> None:
+    arn = f"arn:aws:sts::{REGISTRY}:assumed-role/mlops-registry-approver/eva"
+    world.sagemaker.packages[0]["LastModifiedBy"] = {"IamIdentity": {"Arn": arn, "PrincipalId": "AROA:eva"}}
+    world.tell("Approved")
+    assert f"approved by {arn}" in world.body
+    assert "CloudTrail" not in world.body
+
+
+def test_where_nothing_says_who_decided_people_are_told_where_to_look(world: World) -> None:
+    world.tell("Approved")
+    assert f"CloudTrail of account {REGISTRY}" in world.body
 
 
 def test_the_first_version_has_no_champion_to_gain_over(world: World) -> None:
@@ -262,7 +284,15 @@ def test_a_reminder_lists_every_version_that_has_waited_for_long(world: World) -
     assert world.sns.published[0]["Subject"] == "[registry] all models: 2 versions wait for approval"
     assert f"- version 2 of {GROUP}: since 2026-11-17 23:00 UTC, 3 days" in world.body
     assert f"- version 1 of {OTHER}" in world.body
+    assert "make approve VERSION=2 MODEL=<model>" in world.body
     assert "version 3" not in world.body
+
+
+def test_a_reminder_gives_the_commands_of_each_version(world: World) -> None:
+    world.sagemaker.packages[0]["CreationTime"] = NOW - timedelta(days=9)
+    world.notifier.remind("one")
+    command = "VERSION=1 MODEL=mammography-severity-model"
+    assert f"- make approve {command}, or make reject {command}" in world.body
 
 
 def test_a_version_older_than_the_approved_one_is_not_reminded_of(world: World) -> None:

@@ -177,6 +177,11 @@ def test_a_missing_batch_is_named_with_its_uri(world: World) -> None:
     assert message.startswith(f"BatchNotFound: s3://{DATA}/model/data/none.csv does not exist")
 
 
+def test_a_missing_approval_names_the_batch_that_waits_for_it(world: World) -> None:
+    world.sagemaker.packages.clear()
+    assert raises(world).endswith(f" Batch: s3://{DATA}/{BATCH}")
+
+
 def test_an_empty_batch_is_no_batch(world: World) -> None:
     world.s3.put(DATA, BATCH, b"")
     assert "is empty" in raises(world)
@@ -252,7 +257,7 @@ def test_a_batch_scored_by_the_same_version_is_not_scored_again(world: World) ->
         "version 1",
         "2026-11-19T23:01:00",
         "s3://data-bucket/model/inference/run1/predictions",
-        "Rescore=true",
+        "RESCORE=true",
     ):
         assert part in message
 

@@ -17,6 +17,8 @@ from tests.handlers.notifier_world import (
     lambda_error,
 )
 
+RUN_BATCH = "make run PIPELINE=inference STAGE=prod MODEL=model INPUT=s3://data/batch.csv"
+
 
 @pytest.fixture
 def world() -> World:
@@ -29,9 +31,10 @@ def test_no_approved_model_is_told_with_what_to_do(world: World) -> None:
     world.notify()
     assert world.subject == "[prod] model: nothing scored, no approved model version"
     assert "NoApprovedModel: the package group g has no approved version" in world.body
-    assert "make approve VERSION=<number>" in world.body
+    assert "make approve VERSION=<number> MODEL=model" in world.body
+    assert "make run PIPELINE=train STAGE=dev MODEL=model" in world.body
     assert "registry account 111111111111" in world.body
-    assert "No retraining was started: this model retrains on drift only." in world.body
+    assert "What was done by itself\n  Nothing.\n" in world.body
     assert "stackTrace" not in world.body
 
 
@@ -51,12 +54,13 @@ def test_a_decision_that_nobody_expected_is_told(world: World) -> None:
 
 
 def test_a_missing_batch_is_told_with_its_uri(world: World) -> None:
-    message = "BatchNotFound: s3://data/batch.csv does not exist"
+    message = "BatchNotFound: s3://data/batch.csv does not exist: deliver it there"
     world.fails("Mammo-ResolveModel", lambda_error("BatchNotFound", message))
     world.notify()
     assert world.subject == "[prod] model: nothing scored, the batch is missing"
     assert "s3://data/batch.csv" in world.body
-    assert "make upload STAGE=prod" in world.body
+    assert f"Then: {RUN_BATCH}\n" in world.body
+    assert "What was done by itself\n  Nothing.\n" in world.body
 
 
 def test_an_ambiguous_batch_is_told(world: World) -> None:
@@ -70,15 +74,11 @@ def test_an_ambiguous_batch_is_told(world: World) -> None:
 
 
 def test_a_batch_scored_twice_is_told_with_the_command_that_scores_it_again(world: World) -> None:
-    world.fails(
-        "Mammo-ResolveModel", lambda_error("BatchAlreadyScored", "BatchAlreadyScored: scored by version 1")
-    )
+    message = "BatchAlreadyScored: s3://data/batch.csv was scored by version 1"
+    world.fails("Mammo-ResolveModel", lambda_error("BatchAlreadyScored", message))
     world.notify()
     assert "scored already" in world.subject
-    assert (
-        f"--region {REGION} --pipeline-name {INFERENCE} --pipeline-parameters Name=Rescore,Value=true"
-        in world.body
-    )
+    assert f"To score this one again: {RUN_BATCH} RESCORE=true" in world.body
 
 
 def test_a_drift_names_features_distances_and_the_retraining_it_started(world: World) -> None:
@@ -87,7 +87,7 @@ def test_a_drift_names_features_distances_and_the_retraining_it_started(world: W
     world.decides(decision="started", train_execution_arn=arn, train_pipeline=TRAIN)
     world.notify()
     assert world.subject == "[prod] model: data drift in Age 0.551"
-    assert "- Age: distance 0.551, limit 0.1" in world.body
+    assert "- Age: distance 0.551 (limit 0.1)" in world.body
     assert "Shape" not in world.body
     assert f"A retraining was started: execution train7 of {TRAIN}." in world.body
     assert "The batch was withheld" in world.body
@@ -98,7 +98,7 @@ def test_a_drift_that_starts_nothing_says_why(world: World) -> None:
     world.decides(decision="not_started", reason="version 2 waits for approval", waiting_version=2)
     world.notify()
     assert "No retraining was started: version 2 waits for approval." in world.body
-    assert "make approve or make reject VERSION=2" in world.body
+    assert "make approve VERSION=2 MODEL=model or make reject VERSION=2 MODEL=model" in world.body
 
 
 def test_a_decision_that_comes_late_is_waited_for(world: World) -> None:
@@ -161,6 +161,7 @@ def test_a_broken_batch_names_the_checks_and_that_nothing_was_retrained(world: W
     world.notify()
     assert world.subject == "[prod] model: broken batch, data_type_check"
     assert "- Age: data_type_check, not integral" in world.body
+    assert "failed checks: Age" not in world.body
     assert "No retraining was started: this model retrains on drift only." in world.body
 
 

@@ -246,7 +246,7 @@ def test_nothing_starts_while_a_newer_version_waits_and_people_are_told_what_to_
     decision = world.decide(finding())
     assert decision["decision"] == "not_started"
     assert "version 2 of severity-package in account 111111111111 waits for approval" in decision["reason"]
-    assert "make approve VERSION=2" in decision["reason"]
+    assert "make approve VERSION=2 MODEL=model" in decision["reason"]
     assert (decision["waiting_version"], decision["reminder"]) == (2, False)
     assert world.started == 0
 

@@ -22,7 +22,8 @@ def test_a_missing_batch_is_named_and_told_once(loop: Loop) -> None:
     run = loop.score("prod", missing)
     assert run.outcome.failed_step == "Mammo-ResolveModel"
     assert words(run) == (
-        f"BatchNotFound: {missing} does not exist: upload the batch, or start the run with another transform_input"
+        f"BatchNotFound: {missing} does not exist: deliver it there, or name another with INPUT=<address> "
+        "(the parameter transform_input)"
     )
     (alert,) = loop.alerts(run)
     assert alert["subject"] == "[prod] mammography-severity-model: nothing scored, the batch is missing"

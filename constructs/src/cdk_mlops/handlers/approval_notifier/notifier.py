@@ -75,11 +75,15 @@ class Notifier:
 
     def remind(self, request_id: str) -> dict[str, Any]:
         """Send one message a day that lists the versions which have waited for long."""
-        waiting = [(group, version) for group in self.groups for version in self._overdue(group)]
+        waiting = [
+            (self._described(parse_package(version.arn, {})), version)
+            for group in self.groups
+            for version in self._overdue(group)
+        ]
         if not waiting:
             return {"notice": "none", "reason": f"no version waits for {self.reminder_days} days or more"}
         today = self.now().strftime("%Y-%m-%d")
-        listed = [f"{group}/{version.number}" for group, version in waiting]
+        listed = [f"{package.group}/{version.number}" for package, version in waiting]
         alert = reminder(waiting, self.reminder_days, self.now())
         return self._send(f"{FOLDER}/reminders/{today}.json", alert, request_id, {"versions": listed})
 

@@ -12,10 +12,9 @@ from shared.text import number, shorten
 _NUMBERS = (
     ("cv_auc", "cross-validated AUC"),
     ("holdout_auc", "AUC on the hold-out"),
-    ("gain_over_champion", "gain over the champion on the same hold-out"),
+    ("gain_over_champion", "gain on the same hold-out over"),
 )
 _FACTS = (
-    ("champion_version", "champion it was compared with"),
     ("data_rows", "rows of training data"),
     ("data_sha256", "SHA-256 of the training data"),
     ("code_uri", "code"),
@@ -47,7 +46,12 @@ class Package:
     @property
     def model(self) -> str:
         """Name of the model: the first part of its artifact's key; the group's name where that isn't known."""
-        return self._artifact_parts[0] if self._artifact_parts else self.group
+        return self.known_model or self.group
+
+    @property
+    def known_model(self) -> str:
+        """Name of the model, or empty."""
+        return self._artifact_parts[0] if self._artifact_parts else ""
 
     @property
     def stage(self) -> str:
@@ -74,10 +78,10 @@ class Package:
         known = self.properties
         if not self.described:
             return ["The version could not be described; look at it in the registry."]
-        lines = [self.trained_by]
-        lines += [f"- {label}: {_gain(name, known)}" for name, label in _NUMBERS if known.get(name)]
-        lines += [f"- {label}: {shorten(known[name], 256)}" for name, label in _FACTS if known.get(name)]
-        return lines if len(lines) > 1 else [*lines, "It carries no metrics (CustomerMetadataProperties)."]
+        numbers = [_number_line(name, label, known) for name, label in _NUMBERS if known.get(name)]
+        facts = [f"- {label}: {shorten(known[name], 256)}" for name, label in _FACTS if known.get(name)]
+        bare = [] if numbers or facts else ["It carries no metrics (CustomerMetadataProperties)."]
+        return [*numbers, self.trained_by, *facts, *bare]
 
     @property
     def _artifact_parts(self) -> list[str]:
@@ -90,10 +94,15 @@ class Package:
         return parts[:-1] if len(parts) > 2 else []
 
 
-def _gain(name: str, known: dict[str, str]) -> str:
-    if name == "gain_over_champion" and known.get("champion_version") == "none":
-        return "there was no champion"
-    return number(known[name], 4)
+def _number_line(name: str, label: str, known: dict[str, str]) -> str:
+    if name != "gain_over_champion":
+        return f"- {label}: {number(known[name], 4)}"
+    champion = shorten(known.get("champion_version", ""), 20)
+    if champion == "none":
+        return "- gain over the champion: there was no champion"
+    gain = number(known[name], 4)
+    named = f"version {champion}, the champion" if champion else "the champion"
+    return f"- {label} {named}: {gain if gain.startswith('-') else f'+{gain}'}"
 
 
 def parse_package(arn: str, described: dict[str, Any]) -> Package:

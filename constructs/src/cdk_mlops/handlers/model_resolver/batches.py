@@ -131,7 +131,7 @@ def _batch(uri: str, objects: list[ObjectSummary], asked: str) -> Batch:
     if not rows:
         state = "is empty" if objects else "does not exist"
         raise BatchNotFound(
-            f"{asked} {state}: upload the batch, or start the run with another transform_input"
+            f"{asked} {state}: deliver it there, or name another with INPUT=<address> (the parameter transform_input)"
         )
     return Batch(uri, digest(rows))
 
@@ -165,5 +165,5 @@ def refuse_scored(store: ObjectStore, model_name: str, batch: Batch, version: in
     )
     raise BatchAlreadyScored(
         f"{batch.uri} was scored by version {version} at {when}; the predictions are in {where}. "
-        "To score it again start the run with Rescore=true"
+        "To score it again add RESCORE=true (the parameter Rescore)"
     )

@@ -65,9 +65,14 @@ class Resolver:
 
     def resolve_model(self, event: dict[str, Any]) -> dict[str, str]:
         """Resolve what an inference run works with."""
-        version, package = require_approved(self.sagemaker, _required(event, "model_package_group_arn"))
+        group, wanted = _required(event, "model_package_group_arn"), _required(event, "transform_input")
+        uri = fill_date(wanted, str(event.get("started_at", "")))
+        try:
+            version, package = require_approved(self.sagemaker, group)
+        except NoApprovedModel as error:
+            # whoever approves a version scores this batch next
+            raise NoApprovedModel(f"{error}. Batch: {uri}") from error
         statistics, constraints = baseline_uris(package)
-        uri = fill_date(_required(event, "transform_input"), str(event.get("started_at", "")))
         batch = find_batch(self.open_bucket, uri)
         if str(event.get("rescore", "false")).strip().lower() != "true":
             store = self.open_bucket(self.settings.data_bucket)

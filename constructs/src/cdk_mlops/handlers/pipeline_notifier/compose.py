@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from shared.text import one_line, short_number, shorten
 
 MOST_FEATURES = 20
 MESSAGE_LIMIT = 1500
+# Stands in a command where the batch isn't known: the command must not score the default batch unseen.
+UNKNOWN_BATCH = "s3://<the batch>"
+# Nobody expects a retraining from these.
+_NOTHING_TO_SCORE = (causes.NO_APPROVED_MODEL, causes.BATCH_NOT_FOUND, causes.BATCH_ALREADY_SCORED)
 _RETRAINS_ON = {
     "drift": "drift only",
     "violation": "drift and on data-quality violations",
@@ -87,14 +92,19 @@ def _happened(facts: Facts, place: Place) -> list[str]:
     lines = [
         f"Execution {run.execution_id} of {run.pipeline} ({place.stage}) {outcome.get(run.status, run.status)}{at}."
     ]
-    finding = run.finding or {}
-    if finding.get("batchUri"):
-        lines.append(
-            f"Batch: {finding['batchUri']}, scored by version {finding.get('modelVersion', 'unknown')}."
-        )
+    if facts.batch.uri:
+        lines.append(_batch(facts))
     if facts.cause.step and facts.cause.step.name:
         lines.append(f"Step: {facts.cause.step.name}.")
     return lines
+
+
+def _batch(facts: Facts) -> str:
+    rows = (facts.verdict or {}).get("rows")
+    size = f" ({rows} rows)" if rows is not None else ""
+    scored = "scored" if facts.run.status == DELIVERED else "to be scored"
+    version = f", {scored} with version {facts.batch.version}" if facts.batch.version else ""
+    return f"Batch: {facts.batch.uri}{size}{version}."
 
 
 def _done(facts: Facts, place: Place) -> list[str]:
@@ -114,7 +124,7 @@ def _done(facts: Facts, place: Place) -> list[str]:
         lines.append(
             f"Whether a retraining starts was not decided yet when this was sent; it will be written to {where}."
         )
-    elif facts.kind == "inference":
+    elif facts.kind == "inference" and facts.cause.word not in _NOTHING_TO_SCORE:
         setting = _RETRAINS_ON.get(facts.retrain_on, facts.retrain_on)
         lines.append(f"No retraining was started: this model retrains on {setting}.")
     elif facts.cause.word == causes.REJECTED:
@@ -147,6 +157,14 @@ def _where(facts: Facts, place: Place) -> list[str]:
     return lines
 
 
+def _again(facts: Facts, place: Place, **more: str) -> str:
+    """Command that starts the same run again, with the same batch."""
+    if not facts.kind:
+        return start_again(facts.run, place.stage)
+    batch = {"INPUT": facts.batch.uri or UNKNOWN_BATCH} if facts.kind == "inference" else {}
+    return make_run(facts.kind, place.stage, facts.model, **batch, **more)
+
+
 def _registry(place: Place) -> str:
     return (
         f" in the registry account {place.registry_account}"
@@ -155,14 +173,18 @@ def _registry(place: Place) -> str:
     )
 
 
+def _decide(word: str, facts: Facts, version: object = "<number>") -> str:
+    return f"make {word} VERSION={version} MODEL={facts.model}"
+
+
 def _no_approved_model(facts: Facts, place: Place) -> Words:
     return Words(
         "nothing scored, no approved model version",
         [f"NoApprovedModel: {facts.cause.message}"],
         [
-            f"List the versions: make versions. Approve one{_registry(place)}: make approve VERSION=<number>.",
-            "Without any version: make run PIPELINE=train STAGE=dev.",
-            f"Then score again: {make_run('inference', place.stage)}",
+            f"List the versions: make versions. Approve one{_registry(place)}: {_decide('approve', facts)}",
+            f"Without any version: {make_run('train', 'dev', facts.model)}",
+            f"Then score the batch: {_again(facts, place)}",
         ],
     )
 
@@ -172,8 +194,8 @@ def _batch_not_found(facts: Facts, place: Place) -> Words:
         "nothing scored, the batch is missing",
         [f"{facts.cause.word}: {facts.cause.message}"],
         [
-            f"Upload the batch: make upload STAGE={place.stage}, or fix the schedule's transform_input in cdk.json.",
-            f"Then score it: {make_run('inference', place.stage)}",
+            'Deliver the batch to the address above, or mend the model\'s "batch" in cdk.json and deploy.',
+            f"Then: {_again(facts, place)}",
         ],
     )
 
@@ -184,7 +206,7 @@ def _batch_ambiguous(facts: Facts, place: Place) -> Words:
         [f"BatchAmbiguous: {facts.cause.message}"],
         [
             "Rename one of the objects, or give each batch a folder of its own.",
-            f"Then score it: {make_run('inference', place.stage)}",
+            f"Then score it: {_again(facts, place)}",
         ],
     )
 
@@ -195,7 +217,7 @@ def _batch_already_scored(facts: Facts, place: Place) -> Words:
         [f"BatchAlreadyScored: {facts.cause.message}"],
         [
             "If no new batch was due, nothing. If one was, find out why it wasn't delivered.",
-            f"To score this one again: {start_again(facts.run, 'Rescore=true')}",
+            f"To score this one again: {_again(facts, place, RESCORE='true')}",
         ],
     )
 
@@ -210,17 +232,26 @@ def drifted(facts: Facts) -> list[dict[str, Any]]:
 def _drift(facts: Facts, place: Place) -> Words:
     features = drifted(facts)
     message = facts.cause.message or one_line((facts.run.finding or {}).get("message", ""))
-    message = shorten(message, MESSAGE_LIMIT)
-    why = [f"DataDriftDetected: {message}"] if message or not features else ["DataDriftDetected:"]
-    for item in features[:MOST_FEATURES]:
-        limit = short_number(item.get("threshold"))
-        why.append(
-            f"- {_name(item.get('name'))}: distance {short_number(item.get('distance'))}, limit {limit}"
-        )
+    why = ["DataDriftDetected:" if features else f"DataDriftDetected: {shorten(message, MESSAGE_LIMIT)}"]
+    why += [_drift_line(item, facts) for item in features[:MOST_FEATURES]]
     if len(features) > MOST_FEATURES:
         why.append(f"- and {len(features) - MOST_FEATURES} more")
     told = ", ".join(f"{item.get('name')} {short_number(item.get('distance'))}" for item in features)
     return Words(f"data drift in {told}" if told else "data drift", why, _drift_todo(facts, place))
+
+
+def _drift_line(item: dict[str, Any], facts: Facts) -> str:
+    distance, limit = short_number(item.get("distance")), short_number(item.get("threshold"))
+    # the robust distance is the simple one less what chance explains
+    corrected = item.get("simple") is not None and item["simple"] != item.get("distance")
+    far = f"{distance} beyond what chance explains" if corrected else f"distance {distance}"
+    line = f"- {_name(item.get('name'))}: {far} (limit {limit})"
+    # verdict.json has the means in its sentence only
+    means = re.search(
+        rf"(?<!\w){re.escape(str(item.get('name')))} \([^()]*, mean (\S+) before and (\S+) now\)",
+        str((facts.verdict or {}).get("message", "")),
+    )
+    return f"{line}, mean {means.group(1)} in training and {means.group(2)} in the batch" if means else line
 
 
 def _name(value: object) -> str:
@@ -233,26 +264,31 @@ def _drift_todo(facts: Facts, place: Place) -> list[str]:
     waiting = decision.get("waiting_version")
     if decision.get("decision") == "started":
         lines.append(
-            f"When the new version waits for approval{_registry(place)}: make versions, make approve VERSION=<number>."
+            f"When the new version waits for approval{_registry(place)}: make versions, "
+            f"then {_decide('approve', facts)}"
         )
     elif waiting:
         lines.append(
-            f"Decide about version {waiting}{_registry(place)}: make approve or make reject VERSION={waiting}."
+            f"Decide about version {waiting}{_registry(place)}: {_decide('approve', facts, waiting)} "
+            f"or {_decide('reject', facts, waiting)}"
         )
     else:
         lines.append(
-            f"With newly labelled data: make upload STAGE={place.stage}, {make_run('train', place.stage)}."
+            f"With newly labelled data: make upload STAGE={place.stage}, "
+            f"then {make_run('train', place.stage, facts.model)}"
         )
     if facts.run.status != DELIVERED:
-        lines.append(
-            f"To score the batch all the same: {start_again(facts.run, 'PredictionsOnDrift=deliver')}"
-        )
+        batch = facts.batch.uri or UNKNOWN_BATCH
+        command = start_again(facts.run, place.stage, transform_input=batch, PredictionsOnDrift="deliver")
+        lines.append(f"To score the batch all the same: {command}")
     return lines
 
 
 def _violation(facts: Facts, place: Place) -> Words:
     violations = [item for item in (facts.verdict or {}).get("violations", []) if isinstance(item, dict)]
-    why = [f"DataQualityViolated: {shorten(facts.cause.message, MESSAGE_LIMIT)}"]
+    # the sentence says the same as the lines below it
+    sentence = "" if violations else f" {shorten(facts.cause.message, MESSAGE_LIMIT)}"
+    why = [f"DataQualityViolated:{sentence}"]
     for item in violations[:MOST_FEATURES]:
         detail = shorten(one_line(item.get("description", "")), 300)
         why.append(f"- {_name(item.get('feature_name'))}: {item.get('constraint_check_type')}, {detail}")
@@ -261,8 +297,8 @@ def _violation(facts: Facts, place: Place) -> Words:
     checks = sorted({str(item.get("constraint_check_type")) for item in violations})
     title = f"broken batch, {', '.join(checks)}" if checks else "broken batch, data quality violated"
     todo = [
-        "Have the batch repaired where it is made, and upload it again under the same or another name.",
-        f"Then score it: {make_run('inference', place.stage, 'INPUT=<file or s3://...>')}",
+        "Have the batch repaired where it is made, and delivered to the same address.",
+        f"Then score it: {_again(facts, place)}",
     ]
     return Words(title, why, todo)
 
@@ -273,7 +309,7 @@ def _rejected(facts: Facts, place: Place) -> Words:
         [f"ModelRejected: {facts.cause.message}"],
         [
             "Compare evaluation.json of this run with the champion's, and look at the training data.",
-            f"With other data or hyperparameters: {make_run('train', place.stage)}",
+            f"With other data or hyperparameters: {make_run('train', place.stage, facts.model)}",
         ],
     )
 
@@ -290,7 +326,7 @@ def _stopped(facts: Facts, place: Place) -> Words:
         why,
         [
             "If that was meant, nothing. Else CloudTrail's StopPipelineExecution says who did it.",
-            f"Start it again: {make_run(kind, place.stage) if facts.kind else start_again(facts.run)}",
+            f"Start it again: {_again(facts, place)}",
         ],
     )
 
@@ -298,11 +334,10 @@ def _stopped(facts: Facts, place: Place) -> Words:
 def _step_failed(facts: Facts, place: Place) -> Words:
     step = facts.cause.step
     at = f" in step {step.name}" if step and step.name else ""
-    again = make_run(facts.kind, place.stage) if facts.kind else start_again(facts.run)
     return Words(
         f"the {facts.kind or facts.run.pipeline} run failed{at}",
         [facts.cause.message or "SageMaker gave no reason."],
-        ["Read the step's log, mend the cause.", f"Start it again: {again}"],
+        ["Read the step's log, mend the cause.", f"Start it again: {_again(facts, place)}"],
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline_notifier.causes import DRIFT, VIOLATION, Cause, FailedStep, find_cause, read_step
+from pipeline_notifier.batch import Batch, find_batch
+from pipeline_notifier.causes import DRIFT, VIOLATION, Cause, find_cause, read_step
 from pipeline_notifier.events import DELIVERED, Run
 from shared import log
 from shared.aws import AwsError, error_code, error_text, pages
@@ -41,6 +42,7 @@ class Facts:
     verdict: dict[str, Any] | None = None
     decision: dict[str, Any] | None = None
     awaited: bool = False
+    batch: Batch = field(default_factory=Batch)
     unknown: list[str] = field(default_factory=list)
 
     @property
@@ -92,10 +94,12 @@ class FactFinder:
         """Read everything about a run, and wait for the retrain function where it decides about it."""
         unknown: list[str] = [] if tags is not None else ["the pipeline's tags could not be read"]
         execution = self._execution(run, unknown)
-        steps = self._failed_steps(run, unknown) if run.status != DELIVERED else []
+        steps = self._steps(run, unknown) if run.status != DELIVERED else []
+        failed = [read_step(step) for step in steps if step.get("StepStatus") == "Failed"]
         reason = str(execution.get("FailureReason", ""))
-        cause = Cause(DRIFT, "") if run.finding else find_cause(run.status, steps, reason)
+        cause = Cause(DRIFT, "") if run.finding else find_cause(run.status, failed, reason)
         facts = Facts(run, tags, cause, execution, unknown=unknown)
+        facts.batch = find_batch(run.finding, steps, cause.message)
         if facts.kind == "inference":
             facts.verdict = self._read(
                 f"{facts.model}/inference/{run.execution_id}/data-quality/verdict.json", unknown
@@ -112,18 +116,19 @@ class FactFinder:
             unknown.append(f"the execution could not be described ({error_code(error)})")
             return {}
 
-    def _failed_steps(self, run: Run, unknown: list[str]) -> list[FailedStep]:
+    def _steps(self, run: Run, unknown: list[str]) -> list[dict[str, Any]]:
         try:
-            steps = pages(
-                self._sagemaker.list_pipeline_execution_steps,
-                "PipelineExecutionSteps",
-                PipelineExecutionArn=run.execution_arn,
-                SortOrder="Ascending",
+            return list(
+                pages(
+                    self._sagemaker.list_pipeline_execution_steps,
+                    "PipelineExecutionSteps",
+                    PipelineExecutionArn=run.execution_arn,
+                    SortOrder="Ascending",
+                )
             )
         except AwsError as error:
             unknown.append(f"the steps could not be listed ({error_code(error)})")
             return []
-        return [read_step(step) for step in steps if step.get("StepStatus") == "Failed"]
 
     def _read(self, key: str, unknown: list[str]) -> dict[str, Any] | None:
         try:

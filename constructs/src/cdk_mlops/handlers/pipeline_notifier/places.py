@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote as quote_word
 from urllib.parse import quote
 
 from pipeline_notifier.causes import FailedStep
@@ -45,16 +46,17 @@ def step_logs(step: FailedStep, region: str) -> list[str]:
     return lines
 
 
-def start_again(run: Run, *parameters: str) -> str:
-    """Command that starts the pipeline, with parameters such as `Rescore=true`."""
-    words = " ".join("Name={},Value={}".format(*pair.split("=", 1)) for pair in parameters)
+def start_again(run: Run, stage: str, **parameters: str) -> str:
+    """Command of the AWS CLI that starts the pipeline with other values of its parameters."""
+    words = " ".join(quote_word(f"Name={name},Value={value}") for name, value in parameters.items())
     given = f" --pipeline-parameters {words}" if words else ""
     return (
-        f"aws sagemaker start-pipeline-execution --region {run.pipeline_arn.region} "
+        f"aws sagemaker start-pipeline-execution --profile mlops-{stage} --region {run.pipeline_arn.region} "
         f"--pipeline-name {run.pipeline}{given}"
     )
 
 
-def make_run(kind: str, stage: str, given: str = "") -> str:
-    """Command of the repository that starts a pipeline and follows it."""
-    return f"make run PIPELINE={kind or 'inference'} STAGE={stage}{f' {given}' if given else ''}"
+def make_run(kind: str, stage: str, model: str, **given: str) -> str:
+    """Command of the repository that starts a model's pipeline and follows it."""
+    words = {"PIPELINE": kind, "STAGE": stage, "MODEL": model, **given}
+    return "make run " + " ".join(f"{name}={quote_word(value)}" for name, value in words.items())

@@ -87,9 +87,10 @@ def _blocked_by(waiting: Version, settings: Settings, now: datetime) -> Situatio
         if settings.group_arn.startswith("arn:")
         else ""
     )
+    decided = f"VERSION={waiting.number} MODEL={settings.model_name}"
     text = (
         f"version {waiting.number} of {group_name(settings.group_arn)}{owner} waits for approval{since}: "
-        f"approve it (make approve VERSION={waiting.number}) or reject it (make reject VERSION={waiting.number})"
+        f"approve it (make approve {decided}) or reject it (make reject {decided})"
     )
     return Situation(f"Reminder: {text}" if reminder else text, waiting=waiting.number, reminder=reminder)
 
