@@ -169,7 +169,9 @@ def test_the_baseline_comes_from_the_model_metrics_where_that_is_all_there_is(wo
 
 def test_a_version_without_a_baseline_is_named(world: World) -> None:
     del world.sagemaker.packages[0]["DriftCheckBaselines"]
-    assert raises(world).startswith("IncompleteVersion: arn:aws:sagemaker:")
+    message = raises(world)
+    assert message.startswith("IncompleteVersion: arn:aws:sagemaker:")
+    assert message.endswith(f" Batch: s3://{DATA}/{BATCH}")
 
 
 def test_a_missing_batch_is_named_with_its_uri(world: World) -> None:

@@ -68,13 +68,18 @@ class Resolver:
         group, wanted = _required(event, "model_package_group_arn"), _required(event, "transform_input")
         uri = fill_date(wanted, str(event.get("started_at", "")))
         try:
-            version, package = require_approved(self.sagemaker, group)
-        except NoApprovedModel as error:
-            # whoever approves a version scores this batch next
-            raise NoApprovedModel(f"{error}. Batch: {uri}") from error
+            return self._resolve_batch(
+                group, uri, str(event.get("rescore", "false")).strip().lower() == "true"
+            )
+        except (NoApprovedModel, IncompleteVersion, VersionChanged) as error:
+            # whoever mends the version scores this batch next
+            raise type(error)(f"{error}. Batch: {uri}") from error
+
+    def _resolve_batch(self, group: str, uri: str, rescore: bool) -> dict[str, str]:
+        version, package = require_approved(self.sagemaker, group)
         statistics, constraints = baseline_uris(package)
         batch = find_batch(self.open_bucket, uri)
-        if str(event.get("rescore", "false")).strip().lower() != "true":
+        if not rescore:
             store = self.open_bucket(self.settings.data_bucket)
             refuse_scored(store, self.settings.model_name, batch, version.number)
         refuse_changed(self.open_bucket, version, (artifact_uri(package), statistics, constraints))
