@@ -36,7 +36,7 @@ setup-authoring: $(AUTHORING_READY)
 
 $(READY): requirements.txt constructs/pyproject.toml package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "== setting up $(VENV): Python packages (about 1 GB on disk), Node and the CDK CLI"
+	@echo "== setting up $(VENV): Python packages, Node and the CDK CLI (about 2 GB on disk, once)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) -r requirements.txt
@@ -45,7 +45,7 @@ $(READY): requirements.txt constructs/pyproject.toml package-lock.json
 	@touch $(READY)
 
 $(AUTHORING_READY): pipeline_code/requirements-authoring.txt
-	@echo "== setting up $(AUTHORING): the SageMaker SDK (800 MB on disk)"
+	@echo "== setting up $(AUTHORING): the SageMaker SDK, for definitions and tests (0.8 GB on disk, once)"
 	@$(PYTHON) -m venv --clear $(AUTHORING)
 	@$(AUTHORING)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(AUTHORING)/bin/uv pip install --quiet --python $(AUTHORING)/bin/python -r pipeline_code/requirements-authoring.txt
@@ -83,22 +83,22 @@ adopt: $(READY)  ## take up what destroyed stacks left (buckets, keys, versions)
 bench: $(READY)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json
 	@$(PY) -m benchmarks
 
-data: $(READY)  ## prepare the data files of the use case in data/
+data: $(READY)  ## prepare the data files in data/: make data [MODEL=folder]
 	@$(PY) -m ops data
 
-upload: $(READY)  ## upload the data of a stage: make upload STAGE=dev
+upload: $(READY)  ## upload the data of a stage: make upload STAGE=dev [MODEL=folder]
 	@$(PY) -m ops upload
 
-run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=s3://... or a file name]
+run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=file or s3://...] [RESCORE=true] [MODEL=folder]
 	@$(PY) -m ops run
 
-versions: $(READY)  ## the model versions of the central registry
+versions: $(READY)  ## the model versions of the central registry: make versions [MODEL=folder]
 	@$(PY) -m ops versions
 
-approve: $(READY)  ## approve a model version: make approve VERSION=1
+approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why"] [MODEL=folder]
 	@$(PY) -m ops approve
 
-reject: $(READY)  ## reject a model version: make reject VERSION=1
+reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder]
 	@$(PY) -m ops reject
 
 local-up: $(READY)  ## start an embedded cloud and keep it running
