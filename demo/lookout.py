@@ -171,7 +171,7 @@ class Lookout:
     def verdict(self, run: Run) -> Any:
         """Return the monitor's verdict of an inference run."""
         prefix = f"{self.model.model_name}/inference/{run.outcome.execution_id}/data-quality"
-        stage = self.stage("dev" if run.stage == "dev" else "prod")
+        stage = self.settings.known_stage(run.stage)
         return self.read_json(f"s3://{stage.data_bucket_name}/{prefix}/verdict.json", run.stage)
 
     def versions(self) -> list[registry.Version]:

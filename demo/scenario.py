@@ -7,7 +7,7 @@ from typing import Any
 from demo.world import APPROVER, Run, World
 from ops import data, registry
 from ops.registry import Version
-from stacks.installation import STAGES, StageName
+from stacks.installation import StageName
 
 CLEAN, BROKEN, DRIFTED = (
     "mammo-batch-dataset.csv",
@@ -195,7 +195,8 @@ def _scored(world: World, run: Run, *, version: int) -> None:
         f"{run.rows_scored} of {rows}",
     )
     scores = [
-        float(line.split(",")[-1]) for line in world.predictions("dev" if run.stage == "dev" else "prod", run)
+        float(line.split(",")[-1])
+        for line in world.predictions(world.settings.known_stage(run.stage).name, run)
     ]
     story.check(all(0 < score < 1 for score in scores), "scores are probabilities", scores[:3])
     story.show(f"{run.rows_scored} rows scored with version {run.model_version}")
@@ -244,7 +245,7 @@ def counted_alerts(world: World) -> None:
         run.alerts = len(world.alerts_about(run.stage, run.outcome.execution_id))
         expected = 0 if run.outcome.status == "Succeeded" else 1
         world.story.check(run.alerts == expected, f"{expected} alerts about '{run.name}'", run.alerts)
-    for stage in STAGES:
+    for stage in world.settings.stages:
         failed = [run for run in world.runs if run.stage == stage and run.outcome.status != "Succeeded"]
         subjects = [message["subject"] for message in world.messages(stage)]
         world.story.check(len(subjects) == len(failed), f"{len(failed)} messages in {stage}", subjects)

@@ -15,7 +15,7 @@ from ops import adopt, data, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
-from stacks.installation import STAGES, Model, PipelineKind, Settings, Stage
+from stacks.installation import STACKS, Model, PipelineKind, Settings, Stage
 from stacks.section import SettingsError
 
 LOCAL_POLL_SECONDS = 0.3
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops")
     parser.add_argument("command", choices=sorted(COMMANDS))
     for name, text in (
-        ("stage", "dev or prod; adopt: registry too"),
+        ("stage", "dev, staging or prod; adopt: registry too"),
         ("pipeline", "train or inference"),
         ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
         ("version", "number of a model version"),
@@ -62,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _stage(settings: Settings, options: argparse.Namespace) -> Stage:
-    if options.stage not in STAGES:
-        raise CommandError(f"STAGE must be dev or prod, got {options.stage!r}; for example STAGE=dev")
-    return settings.stage("dev" if options.stage == "dev" else "prod")
+    return settings.known_stage(options.stage)
 
 
 def _models(settings: Settings, options: argparse.Namespace) -> tuple[Model, ...]:
@@ -159,11 +157,9 @@ def _local_profiles(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _adopt(settings: Settings, options: argparse.Namespace) -> None:
-    stages = {"registry": "RegistryStack", "dev": "DevStack", "prod": "ProdStack"}
+    stages = {account: STACKS[account] for account in settings.accounts}
     if options.stage and options.stage not in stages:
-        raise CommandError(
-            f"STAGE must be registry, dev or prod, got {options.stage!r}; all three by default"
-        )
+        raise CommandError(f"STAGE must be one of {', '.join(stages)}, got {options.stage!r}; all by default")
     if settings.throw_away:
         say("the settings say throw_away: destroyed stacks leave nothing, so there is nothing to take up")
         return

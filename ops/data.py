@@ -48,7 +48,7 @@ def prepare(model: Model, folder: Path, *, say: Callable[[str], None]) -> Prepar
 
 def training_files(model: Model, stage: Stage) -> list[str]:
     """Return the names of the files that a stage trains on."""
-    return list(_data_files(model)["train"][stage.name])
+    return list(_data_files(model)["train"].get(stage.name, []))  # no model trains in staging
 
 
 def batch_files(model: Model) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which stacks an installation has: one an account, and the delivery pipeline where it is configured."""
+"""Which stacks an installation has: one an account, and the delivery where it is configured."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from stacks.dev_stack import DevStack
-from stacks.installation import Settings
+from stacks.installation import STACKS, Settings
 from stacks.prod_stack import ProdStack
 from stacks.registry_stack import RegistryStack
+from stacks.staging_stack import StagingStack
 
-# The construct's id is the stack's name too, in a direct deployment as in the delivery pipeline.
-ACCOUNTS = {"RegistryStack": "registry", "DevStack": "dev", "ProdStack": "prod"}
+StackClass = type[RegistryStack] | type[DevStack] | type[StagingStack] | type[ProdStack]
+CLASSES: dict[str, StackClass] = {
+    "registry": RegistryStack,
+    "dev": DevStack,
+    "staging": StagingStack,
+    "prod": ProdStack,
+}
 
 
 def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
     """Add the installation's stacks to an app and return them by name."""
-    build = {
-        name: _builder(name, stack_class, settings)
-        for name, stack_class in (
-            ("RegistryStack", RegistryStack),
-            ("DevStack", DevStack),
-            ("ProdStack", ProdStack),
-        )
-    }
-    stacks: dict[str, cdk.Stack] = {name: builder(app) for name, builder in build.items()}
+    build = {account: _builder(account, settings) for account in settings.accounts}
+    stacks: dict[str, cdk.Stack] = {STACKS[account]: builder(app) for account, builder in build.items()}
     if settings.delivery is not None:
         from stacks.delivery_stack import DeliveryStack  # what it needs of CDK is a tenth of a synthesis
 
+        optional = {"staging": build["staging"]} if "staging" in build else {}
         stacks["DeliveryStack"] = DeliveryStack(
             app,
             "DeliveryStack",
             settings=settings,
             delivery=settings.delivery,
-            registry=build["RegistryStack"],
-            dev=build["DevStack"],
-            prod=build["ProdStack"],
+            registry=build["registry"],
+            dev=build["dev"],
+            prod=build["prod"],
+            **optional,
         )
     return stacks
 
@@ -49,12 +50,12 @@ def synthesize(settings: Settings) -> None:
     app.synth()
 
 
-def _builder(
-    name: str, stack_class: type[RegistryStack] | type[DevStack] | type[ProdStack], settings: Settings
-) -> Callable[[Construct], cdk.Stack]:
-    environment = cdk.Environment(account=settings.accounts[ACCOUNTS[name]], region=settings.region)
+def _builder(account: str, settings: Settings) -> Callable[[Construct], cdk.Stack]:
+    environment = cdk.Environment(account=settings.accounts[account], region=settings.region)
+    name = STACKS[account]
 
     def build(scope: Construct) -> cdk.Stack:
-        return stack_class(scope, name, settings=settings, stack_name=name, env=environment)
+        # The construct's id is the stack's name too, in a direct deployment as in the delivery pipeline.
+        return CLASSES[account](scope, name, settings=settings, stack_name=name, env=environment)
 
     return build

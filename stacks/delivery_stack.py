@@ -44,7 +44,7 @@ class DeliveryStack(cdk.Stack):
         The installation.
     delivery
         Repository, branch and connection of the source, and the account that the pipeline runs in.
-    registry, dev, prod
+    registry, dev, staging, prod
         Build the stack of an account below the scope that they are given.
     """
 
@@ -58,6 +58,7 @@ class DeliveryStack(cdk.Stack):
         registry: Callable[[Construct], object],
         dev: Callable[[Construct], object],
         prod: Callable[[Construct], object],
+        staging: Callable[[Construct], object] | None = None,
     ) -> None:
         super().__init__(
             scope, construct_id, env=cdk.Environment(account=delivery.account, region=settings.region)
@@ -99,6 +100,8 @@ class DeliveryStack(cdk.Stack):
         first = self.pipeline.add_wave("RegistryAndDev")
         first.add_stage(stage("Registry", "registry", registry))
         first.add_stage(stage("Dev", "dev", dev))
+        if staging is not None:
+            self.pipeline.add_stage(stage("Staging", "staging", staging))
         self.pipeline.add_stage(
             stage("Prod", "prod", prod),
             pre=[

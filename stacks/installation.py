@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, cast
 
 from pipeline_code.definitions import image_uri, monitor_image_uri
 from stacks.section import SettingsError, suggestion
 
-StageName = Literal["dev", "prod"]
+StageName = Literal["dev", "staging", "prod"]
 PipelineKind = Literal["train", "inference"]
 RetrainOn = Literal["drift", "violation", "any_failure"]
-STAGES: tuple[StageName, ...] = ("dev", "prod")
+DeliveredBy = Literal["codepipeline", "github", "jenkins"]
+# All that there can be, in the order that a commit passes them; an installation has `Settings.stages`.
+STAGES: tuple[StageName, ...] = ("dev", "staging", "prod")
+STACKS: Mapping[str, str] = {
+    "registry": "RegistryStack",
+    "dev": "DevStack",
+    "staging": "StagingStack",
+    "prod": "ProdStack",
+}
+BOOTSTRAP_QUALIFIER = "hnb659fds"  # what `cdk bootstrap` puts into the names of its roles by default
 
 
 @dataclass(frozen=True)
@@ -81,12 +90,19 @@ class Model:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Where the delivery pipeline takes its source from, and which account it runs in; no section, no pipeline."""
+    """What carries a commit to prod, from where, and in which account it runs; no section, no delivery.
+
+    ``repository`` and ``connection_arn`` are empty where `by` doesn't need them.
+    """
 
     account: str
+    by: DeliveredBy
     repository: str
     branch: str
     connection_arn: str
+    jenkins_principals: tuple[str, ...]
+    oidc_provider_arn: str | None
+    approve_versions: bool
 
 
 @dataclass(frozen=True)
@@ -102,7 +118,7 @@ class Stage:
 
     def retrain_on(self, model: Model) -> str:
         """Return what retrains a model by itself in this stage: nothing in dev."""
-        return model.retrain_on if self.name == "prod" else "none"
+        return "none" if self.name == "dev" else model.retrain_on
 
     def pipeline_name(self, model: Model, kind: PipelineKind) -> str:
         """Return a pipeline's name; it carries the stage where two stages share an account."""
@@ -145,6 +161,11 @@ class Settings:
         return "-".join(parts) or "default"
 
     @property
+    def stages(self) -> tuple[StageName, ...]:
+        """Return the stages that this installation has, in the order that a commit passes them."""
+        return tuple(stage for stage in STAGES if stage in self.accounts)
+
+    @property
     def partition(self) -> str:
         """Return the partition that the region lies in."""
         return partition_of(self.region)
@@ -176,11 +197,8 @@ class Settings:
 
     def topic_arn(self, account_name: str) -> str:
         """Return the topic that people of ``registry``, ``dev`` or ``prod`` are told on."""
-        name = (
-            self.registry_topic_name
-            if account_name == "registry"
-            else self.stage("dev" if account_name == "dev" else "prod").notification_topic_name
-        )
+        stages = {stage: self.stage(stage).notification_topic_name for stage in self.stages}
+        name = stages.get(cast(StageName, account_name), self.registry_topic_name)
         return f"arn:{self.partition}:sns:{self.region}:{self.accounts[account_name]}:{name}"
 
     @property
@@ -188,6 +206,35 @@ class Settings:
         """Return the role that approves and rejects versions."""
         account = self.accounts["registry"]
         return f"arn:{self.partition}:iam::{account}:role/mlops/registry/approver/mlops-registry-approver"
+
+    def checker_role_arn(self, stage: str) -> str:
+        """Return the role by which a delivery checks a stage."""
+        return f"arn:{self.partition}:iam::{self.accounts[stage]}:role/mlops/{stage}/checker/mlops-{stage}-checker"
+
+    def lookup_role_arn(self, account_name: str) -> str:
+        """Return the role of the bootstrap that reads what is deployed in ``registry``, ``dev`` ..."""
+        account = self.accounts[account_name]
+        return bootstrap_role_arn(self.partition, account, self.region, "lookup")
+
+    def delivery_role_arn(self, step: str) -> str:
+        """Return the role of a build of the delivery, or of another CI system."""
+        account = self.accounts["registry"] if self.delivery is None else self.delivery.account
+        return f"arn:{self.partition}:iam::{account}:role/mlops/delivery/build/mlops-delivery-{step}"
+
+    def known_stage(self, name: str | None) -> Stage:
+        """Return a stage that a person named.
+
+        Raises
+        ------
+        SettingsError
+            Where the installation has no such stage.
+        """
+        for stage in self.stages:
+            if stage == name:
+                return self.stage(stage)
+        if name == "staging":
+            raise SettingsError("there is no staging: name its account under mlops.accounts.staging")
+        raise SettingsError(f"STAGE must be {_words(self.stages)}, got {name!r}; for example STAGE=dev")
 
     def stage(self, name: StageName) -> Stage:
         """Return one stage."""
@@ -197,7 +244,7 @@ class Settings:
             region=self.region,
             network=self.networks.get(name),
             alert_topic_name=self.alert_topic_name,
-            shares_account=self.accounts["dev"] == self.accounts["prod"],
+            shares_account=[self.accounts[one] for one in self.stages].count(self.accounts[name]) > 1,
         )
 
     def model(self, folder: str) -> Model:
@@ -207,6 +254,15 @@ class Settings:
                 return model
         known = [model.folder for model in self.models]
         raise SettingsError(f"no model '{folder}'{suggestion(folder, known)}; known are {', '.join(known)}")
+
+
+def bootstrap_role_arn(partition: str, account: str, region: str, purpose: str) -> str:
+    """Return a role that ``cdk bootstrap`` made: ``deploy``, ``file-publishing``, ``lookup`` or ``cfn-exec``."""
+    return f"arn:{partition}:iam::{account}:role/cdk-{BOOTSTRAP_QUALIFIER}-{purpose}-role-{account}-{region}"
+
+
+def _words(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def partition_of(region: str) -> str:

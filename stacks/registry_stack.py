@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_mlops import CrossAccountModelRegistry, ModelNames, RegistryStage
-from stacks.installation import STAGES, Model, Settings
+from stacks.installation import Model, Settings
 
 
 def names_of(model: Model) -> ModelNames:
@@ -32,7 +32,7 @@ class RegistryStack(cdk.Stack):
         self.registry = CrossAccountModelRegistry(
             self,
             "Registry",
-            stages=[RegistryStage(name, settings.accounts[name]) for name in STAGES],
+            stages=[RegistryStage(name, settings.accounts[name]) for name in settings.stages],
             models=[names_of(model) for model in settings.models],
             approvers=settings.people.approvers,
             require_mfa=settings.people.require_mfa,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import available_timezones
@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 from pipeline_code.definitions import definitions_root, folders, image_regions
 from stacks.installation import (
     STAGES,
+    DeliveredBy,
     Delivery,
     InstanceTypes,
     Model,
@@ -36,6 +37,16 @@ RETRAIN_ON = ("drift", "violation", "any_failure")
 PREDICTIONS_ON_DRIFT = ("withhold", "deliver")
 
 ACCOUNT = (r"\d{12}", "be a 12-digit account id in quotes")
+DELIVERED_BY = ("codepipeline", "github", "jenkins")
+REPOSITORY = (r"[\w.-]+/[\w.-]+", "be owner/repository")
+CONNECTION = (
+    r"arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
+    "be the ARN of a CodeConnections connection",
+)
+PROVIDER = (
+    r"arn:[a-z-]+:iam::\d{12}:oidc-provider/token\.actions\.githubusercontent\.com",
+    "be the ARN of the account's OIDC provider for GitHub Actions",
+)
 EMAIL = (r"[^@\s,]+@[^@\s,]+\.[^@\s.,]+", "be one e-mail address")
 PRINCIPAL = r"arn:[a-z-]+:(iam|sts)::\d{12}:(root|(user|role|assumed-role)/[\w+=,.@/-]+)"
 SCHEDULE = (
@@ -101,7 +112,7 @@ def commit() -> str:
 def _settings(top: Section) -> Settings:
     accounts = _accounts(top.section("accounts"))
     region = _region(top)
-    networks = _networks(top)
+    networks = _networks(top, [stage for stage in STAGES if stage in accounts])
     schedule = _schedule(top.section("schedule"), None)
     thresholds = top.section("thresholds")
     retrain_on = top.choice("retrain_on", "drift", RETRAIN_ON)
@@ -164,10 +175,16 @@ def _settings(top: Section) -> Settings:
 
 
 def _accounts(section: Section) -> Mapping[str, str]:
-    placeholders = {"registry": "333333333333", "dev": "111111111111", "prod": "222222222222"}
+    placeholders = {
+        "registry": "333333333333",
+        "dev": "111111111111",
+        "staging": None,
+        "prod": "222222222222",
+    }
     accounts = {
         name: section.text(name, placeholder, pattern=ACCOUNT[0], rule=ACCOUNT[1])
         for name, placeholder in placeholders.items()
+        if section.raw(name) is not None or placeholder is not None
     }
     section.done()
     return accounts
@@ -195,10 +212,10 @@ def _people(section: Section) -> People:
     return people
 
 
-def _networks(top: Section) -> Mapping[str, Network]:
+def _networks(top: Section, stages: Sequence[str]) -> Mapping[str, Network]:
     section = top.section("network")
     networks: dict[str, Network] = {}
-    for stage in STAGES:
+    for stage in stages:
         if section.raw(stage) is None:
             continue
         part = section.section(stage)
@@ -211,11 +228,11 @@ def _networks(top: Section) -> Mapping[str, Network]:
         part.done()
         networks[stage] = Network(subnets=(subnets[0], subnets[1]), security_group=group)
     section.done()
-    if len(networks) == 1:
-        (named,) = networks
-        other = "prod" if named == "dev" else "dev"
+    missing = [stage for stage in stages if stage not in networks]
+    if networks and missing:
         raise SettingsError(
-            f"{section.path} names {named} only: dev and prod run the same definitions; name {other} too, or none"
+            f"{section.path} names {' and '.join(networks)} only: all stages run the same definitions;"
+            f" name {' and '.join(missing)} too, or none"
         )
     return networks
 
@@ -267,18 +284,35 @@ def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Deliver
     if top.raw("delivery") is None:
         return None
     section = top.section("delivery")
+    by = cast(DeliveredBy, section.choice("by", "codepipeline", DELIVERED_BY))
+
+    def needed(key: str, pattern: tuple[str, str], *systems: str) -> str:
+        return section.text(key, None if by in systems else "", pattern=f"({pattern[0]})?", rule=pattern[1])
+
     delivery = Delivery(
         account=section.text("account", accounts["registry"], pattern=ACCOUNT[0], rule=ACCOUNT[1]),
-        repository=section.text("repository", None, pattern=r"[\w.-]+/[\w.-]+", rule="be owner/repository"),
+        by=by,
+        repository=needed("repository", REPOSITORY, "codepipeline", "github"),
         branch=section.text("branch", "main", pattern=r"[\w./-]+", rule="be a branch name"),
-        connection_arn=section.text(
-            "connection_arn",
-            None,
-            pattern=r"arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
-            rule="be the ARN of a CodeConnections connection",
+        connection_arn=needed("connection_arn", CONNECTION, "codepipeline"),
+        jenkins_principals=section.texts(
+            "jenkins_principals",
+            pattern=PRINCIPAL,
+            rule="ARNs such as arn:aws:iam::123456789012:role/jenkins",
         ),
+        oidc_provider_arn=section.optional_text("oidc_provider_arn", pattern=PROVIDER[0], rule=PROVIDER[1]),
+        approve_versions=section.flag("approve_versions", False),
     )
     section.done()
+    if by == "jenkins" and not delivery.jenkins_principals:
+        raise section.fail("jenkins_principals", "must name who may promote, where delivery is by jenkins")
+    if delivery.approve_versions and "staging" not in accounts:
+        raise section.fail("approve_versions", "needs a staging account: set mlops.accounts.staging")
+    if delivery.approve_versions and (by != "codepipeline" or delivery.account != accounts["registry"]):
+        raise section.fail(
+            "approve_versions",
+            "needs delivery by codepipeline in the registry's account, where versions are approved",
+        )
     return delivery
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from stacks.installation import STAGES
 from tests.integration.loop import Loop, words
 from tests.stacks.installations import SETTINGS
 
@@ -26,7 +25,7 @@ def together(files: Path) -> Iterator[Loop]:
 
 
 def test_both_stages_score_with_the_same_version(together: Loop) -> None:
-    runs = {stage: together.score(stage) for stage in STAGES}
+    runs = {stage: together.score(stage) for stage in together.settings.stages}
     for stage, run in runs.items():
         assert (run.outcome.status, run.rows_scored, run.model_version) == ("Succeeded", 48, 1)
         assert run.outcome.pipeline == f"mammo-severity-{stage}-inference-pipeline"

@@ -61,11 +61,15 @@ def test_the_tables_name_every_key_that_the_program_reads_and_no_other(
     ("key", "default"), [(key, text.strip("`")) for key, text in DEFAULTS.items() if text.startswith("`")]
 )
 def test_a_default_is_what_the_program_takes(key: str, default: str) -> None:
-    if key == "delivery.branch":
+    if key in ("delivery.branch", "delivery.by"):
         needed = {name: example()["delivery"][name] for name in ("repository", "connection_arn")}
         delivery = load({"delivery": needed}).delivery
         assert delivery is not None
-        assert delivery.branch == default
+        assert getattr(delivery, key.removeprefix("delivery.")) == default
+    elif key.startswith("delivery."):
+        needed = {name: example()["delivery"][name] for name in ("repository", "connection_arn")}
+        own = {key.removeprefix("delivery."): json.loads(default)}
+        assert load({"delivery": needed | own}) == load({"delivery": needed})
     elif not key.startswith("models[]") and not default.startswith("schedule"):
         values: Any = json.loads(default)
         for part in reversed(key.split(".")):

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from stacks.installation import STAGES
 from stacks.section import SettingsError
 from stacks.settings import commit, load
 
@@ -60,6 +59,31 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {"delivery": {"repository": "a/b", "connection_arn": "arn:nope"}},
         ["mlops.delivery.connection_arn", "CodeConnections"],
     ),
+    ({"delivery": {"by": "hudson"}}, ["mlops.delivery.by", "'hudson'", "jenkins"]),
+    ({"delivery": {"by": "github"}}, ["mlops.delivery.repository", "owner/repository"]),
+    ({"delivery": {"repository": "a/b"}}, ["mlops.delivery.connection_arn", "CodeConnections"]),
+    ({"delivery": {"by": "jenkins"}}, ["mlops.delivery.jenkins_principals", "jenkins"]),
+    (
+        {"delivery": {"by": "github", "repository": "a/b", "approve_versions": True}},
+        ["mlops.delivery.approve_versions", "mlops.accounts.staging"],
+    ),
+    (
+        {
+            "accounts": {"staging": "444444444444"},
+            "delivery": {"by": "github", "repository": "a/b", "approve_versions": True},
+        },
+        ["mlops.delivery.approve_versions", "codepipeline"],
+    ),
+    (
+        {
+            "accounts": {"staging": "444444444444"},
+            "network": {
+                s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"} for s in ("dev", "prod")
+            },
+        },
+        ["mlops.network", "dev and prod only", "staging too"],
+    ),
+    ({"accounts": {"staging": ""}}, ["mlops.accounts.staging", "12-digit"]),
     ({"reminder_days": 0}, ["mlops.reminder_days", "1 to 30"]),
 ]
 
@@ -96,9 +120,49 @@ def test_names_are_those_of_the_blog() -> None:
 def test_names_carry_the_stage_where_stages_share_an_account() -> None:
     settings = load({"accounts": {"dev": "111111111111", "prod": "111111111111"}})
     model = settings.models[0]
-    names = {settings.stage(stage).pipeline_name(model, "train") for stage in STAGES}
+    names = {settings.stage(stage).pipeline_name(model, "train") for stage in settings.stages}
     assert names == {"mammo-severity-dev-train-pipeline", "mammo-severity-prod-train-pipeline"}
-    assert len({settings.stage(stage).notification_topic_name for stage in STAGES}) == 2
+    assert len({settings.stage(stage).notification_topic_name for stage in settings.stages}) == 2
+
+
+def test_there_is_a_staging_where_its_account_is_named() -> None:
+    assert load({}).stages == ("dev", "prod")
+    settings = load({"accounts": {"staging": "444444444444"}})
+    assert settings.stages == ("dev", "staging", "prod")
+    assert settings.checker_role_arn("staging").startswith(
+        "arn:aws:iam::444444444444:role/mlops/staging/checker/"
+    )
+    assert (
+        settings.topic_arn("staging") == "arn:aws:sns:us-east-1:444444444444:mammography-model-notification"
+    )
+
+
+def test_a_stage_that_is_not_there_is_one_line_with_the_fix() -> None:
+    with pytest.raises(SettingsError, match=r"mlops\.accounts\.staging"):
+        load({}).known_stage("staging")
+    with pytest.raises(SettingsError, match="STAGE must be dev or prod, got 'test'"):
+        load({}).known_stage("test")
+
+
+def test_staging_beside_prod_in_one_account_has_names_of_its_own() -> None:
+    settings = load({"accounts": {"staging": "222222222222"}})
+    model = settings.models[0]
+    names = {settings.stage(stage).pipeline_name(model, "inference") for stage in settings.stages}
+    assert names == {
+        "mammo-severity-inference-pipeline",
+        "mammo-severity-staging-inference-pipeline",
+        "mammo-severity-prod-inference-pipeline",
+    }
+
+
+def test_each_system_needs_what_it_uses_and_no_more() -> None:
+    by_github = load({"delivery": {"by": "github", "repository": "a/b"}}).delivery
+    assert by_github is not None
+    assert by_github.connection_arn == ""
+    principal = "arn:aws:iam::555555555555:role/jenkins"
+    by_jenkins = load({"delivery": {"by": "jenkins", "jenkins_principals": [principal]}}).delivery
+    assert by_jenkins is not None
+    assert by_jenkins.jenkins_principals == (principal,)
 
 
 def test_a_models_own_schedule_and_thresholds_win_over_the_shared_ones() -> None:
@@ -128,7 +192,12 @@ def test_a_region_brings_its_partition(region: str, partition: str) -> None:
         ({}, "default"),
         ({"monitor": "model-monitor"}, "model-monitor"),
         (
-            {"network": {s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"} for s in STAGES}},
+            {
+                "network": {
+                    s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"}
+                    for s in ("dev", "prod")
+                }
+            },
             "vpc",
         ),
     ],

@@ -17,7 +17,9 @@ def stages() -> list[dict[str, Any]]:
 def nested(name: str) -> tuple[dict[str, Any], str]:
     """Return the template of a stack inside the delivery pipeline, and its stack name."""
     folder = Path(assembly("full").directory)
-    stage = {"RegistryStack": "Registry", "DevStack": "Dev", "ProdStack": "Prod"}[name]
+    stage = {"RegistryStack": "Registry", "DevStack": "Dev", "StagingStack": "Staging", "ProdStack": "Prod"}[
+        name
+    ]
     (manifest,) = folder.glob(f"assembly-DeliveryStack-{stage}/manifest.json")
     artifacts = json.loads(manifest.read_text())["artifacts"].values()
     (stack,) = [one for one in artifacts if one["type"] == "aws:cloudformation:stack"]
@@ -32,6 +34,7 @@ def test_the_order_is_source_build_mutation_dev_approval_prod() -> None:
         "UpdatePipeline",
         "Assets",
         "RegistryAndDev",
+        "Staging",
         "Prod",
     ]
 
@@ -51,7 +54,7 @@ def test_the_whole_suite_runs_before_anything_is_deployed() -> None:
 
 
 def test_the_stacks_are_those_of_a_direct_deployment() -> None:
-    for name in ("RegistryStack", "DevStack", "ProdStack"):
+    for name in ("RegistryStack", "DevStack", "StagingStack", "ProdStack"):
         inside, stack_name = nested(name)
         assert stack_name == name
         assert inside == template("full", name)

@@ -19,6 +19,7 @@ STACKS = [
     ("default", "ProdStack"),
     ("full", "RegistryStack"),
     ("full", "DevStack"),
+    ("full", "StagingStack"),
     ("full", "ProdStack"),
     ("full", "DeliveryStack"),
 ]

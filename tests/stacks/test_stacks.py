@@ -14,6 +14,7 @@ from tests.library.policy_audit import findings
 from tests.stacks.installations import SETTINGS, assembly, resources, synthesized, template
 
 EVERY_STACK = [(name, stack) for name in SETTINGS for stack in ("RegistryStack", "DevStack", "ProdStack")]
+EVERY_STACK += [("full", "StagingStack")]
 
 
 @pytest.mark.parametrize(("installation", "stack"), EVERY_STACK)
@@ -38,6 +39,28 @@ def test_dev_and_prod_run_the_same_bytes(installation: str, kind: str) -> None:
     assert dev["DefinitionKey"] == prod["DefinitionKey"]
     assert body(dev) == body(prod)
     assert dev["CodeHash"] == prod["CodeHash"]
+
+
+def test_staging_is_made_of_what_prod_is_made_of_with_its_schedule_off() -> None:
+    def normal(stack: str, name: str, account: str) -> dict[str, Any]:
+        text = json.dumps(template("full", stack)["Resources"], sort_keys=True)
+        (operator,) = SETTINGS["full"]["people"]["operators"]  # lies in prod's account, and may act in both
+        for word, generic in ((operator, "<operator>"), (account, "<account>"), (name, "<stage>")):
+            text = text.replace(word, generic)
+        return dict(json.loads(text))
+
+    staging = normal("StagingStack", "staging", "444444444444")
+    prod = normal("ProdStack", "prod", "222222222222")
+    (silence,) = [key for key in prod if key not in staging]
+    assert prod[silence]["Properties"]["AlarmName"].endswith("-silence")
+    assert set(staging) <= set(prod)
+    for key, one in staging.items():
+        if one["Type"] == "AWS::Scheduler::Schedule":
+            assert (one["Properties"].pop("State"), prod[key]["Properties"].pop("State")) == (
+                "DISABLED",
+                "ENABLED",
+            )
+        assert one == prod[key], key
 
 
 def test_every_parameter_without_a_default_gets_its_value() -> None:
