@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 PEOPLE = ("/approver/", "/data-scientist/", "/operator/")
+BUILDS = ("/checker/",)  # builds of the delivery account: each named in a condition
 TOO_WIDE = ("*FullAccess*", "*AdministratorAccess*", "*PowerUserAccess*")
 # A Sid may claim by its ending that "*" is the only resource there is; these are the actions of which that is true.
 CLAIM = "KnowsNoResource"
@@ -76,7 +77,12 @@ def _trust_findings(role: Mapping[str, Any]) -> Iterator[str]:
         if principal == "*" or "*" in as_list(principal.get("AWS", [])):
             yield "anybody may assume it"
             continue
-        if "AWS" in principal and not str(role.get("Path", "")).endswith(PEOPLE):
+        path = str(role.get("Path", ""))
+        if path.endswith(BUILDS) and "aws:PrincipalArn" in statement.get("Condition", {}).get(
+            "ArnEquals", {}
+        ):
+            continue
+        if "AWS" in principal and not path.endswith(PEOPLE):
             yield f"accounts or people in the trust of a role that is not theirs: {json.dumps(principal)}"
         services += [json.dumps(one) for one in as_list(principal.get("Service", []))]
     if len(set(services)) > 1:

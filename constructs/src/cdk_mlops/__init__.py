@@ -18,6 +18,7 @@ from cdk_mlops.roles import InferenceRole, TrainRole
 from cdk_mlops.run_recorder import RunRecorder
 from cdk_mlops.sagemaker_pipeline import SageMakerPipeline, SageMakerPipelineProvider
 from cdk_mlops.scheduled_inference_pipeline import ScheduledInferencePipeline
+from cdk_mlops.stage_check_role import StageCheckRole
 from cdk_mlops.stage_data_bucket import DataBucket, StageDataBucket
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "SageMakerPipelineProvider",
     "ScheduledInferencePipeline",
     "SharedKey",
+    "StageCheckRole",
     "StageDataBucket",
     "TopicForAlerts",
     "TrainRole",
