@@ -45,8 +45,9 @@ def test_staging_is_made_of_what_prod_is_made_of_with_its_schedule_off() -> None
     def normal(stack: str, name: str, account: str) -> dict[str, Any]:
         text = json.dumps(template("full", stack)["Resources"], sort_keys=True)
         (operator,) = SETTINGS["full"]["people"]["operators"]  # lies in prod's account, and may act in both
-        for word, generic in ((operator, "<operator>"), (account, "<account>"), (name, "<stage>")):
-            text = text.replace(word, generic)
+        words = {operator: "<operator>", account: "<account>", stack: "<stack>", name: "<stage>"}
+        for word, general in words.items():
+            text = text.replace(word, general)
         return dict(json.loads(text))
 
     staging = normal("StagingStack", "staging", "444444444444")
