@@ -185,9 +185,11 @@ async def _serve(options: ServerOptions, sockets: list[socket.socket], announce:
         announce()
         await ending.wait()
 
+    clock = asyncio.create_task(engine.keep_time())
     try:
         await serve(with_control(engine), config, shutdown_trigger=trigger)
     finally:
+        clock.cancel()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(engine.shutdown(), timeout=5)
 

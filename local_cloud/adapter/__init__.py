@@ -19,6 +19,7 @@ from local_cloud.adapter import (
     identity,
     keys,
     notifications,
+    one_time,
     request,
     templates,
 )
@@ -83,6 +84,7 @@ class Engine:
         templates.install(service)
         custom_resources.install()
         self._deliverer = delivery.install(service)
+        self._one_time = one_time.OneTimeSchedules(self._deliverer.by_schedule)
         self._outbox = notifications.install()
         service.configure(
             EngineServices(
@@ -173,6 +175,10 @@ class Engine:
             if schedule.get("State") == "DISABLED":
                 raise LookupError(f"schedule {group}/{name} is disabled: it doesn't fire")
             return self._deliverer.by_schedule(schedule)
+
+    async def keep_time(self) -> None:
+        """Fire one-time schedules when their time has come, until cancelled."""
+        await self._one_time.keep_sweeping()
 
     async def app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one ASGI connection."""

@@ -303,7 +303,7 @@ class Deliverer:
 
 
 def install(sagemaker: ModuleType) -> Deliverer:
-    """Deliver events ourselves, and let schedules run only when someone moves the clock.
+    """Deliver events ourselves, and let recurring schedules run only when someone moves the clock.
 
     Parameters
     ----------
@@ -312,7 +312,8 @@ def install(sagemaker: ModuleType) -> Deliverer:
     """
     deliverer = Deliverer(sagemaker)
     hooks.module("services.eventbridge")._invoke_target = deliverer.by_rule
-    # A schedule that fires by the wall clock in the middle of a test or a demo would be chance.
+    # A schedule that fires by the wall clock in the middle of a test or a demo would be chance; one-time ones are
+    # fired by `one_time`.
     hooks.module("services.eventbridge").start_scheduler = lambda: None
     hooks.module("services.scheduler").start_scheduler = lambda: None
     return deliverer

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -178,12 +180,9 @@ def test_an_event_crosses_accounts_with_a_role_and_a_bus_policy(engine: LocalClo
 
 def make_schedule(cloud: LocalCloud, target: dict[str, Any], **more: Any) -> str:
     name = unique("schedule")
+    expression = {"ScheduleExpression": "cron(0 23 * * ? *)"}
     cloud.session(DEV).client("scheduler").create_schedule(
-        Name=name,
-        ScheduleExpression="cron(0 23 * * ? *)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=target,
-        **more,
+        Name=name, FlexibleTimeWindow={"Mode": "OFF"}, Target=target, **{**expression, **more}
     )
     return name
 
@@ -233,6 +232,47 @@ def test_firing_an_unknown_or_disabled_schedule_says_so(engine: LocalCloud) -> N
     disabled = make_schedule(engine, pipeline_target(role, "p"), State="DISABLED")
     with pytest.raises(LocalCloudError, match="is disabled"):
         engine.fire_schedules(DEV, name=disabled)
+
+
+def at(seconds: float, zone: str = "UTC") -> dict[str, Any]:
+    """An expression that names a moment from now."""
+    moment = datetime.now(ZoneInfo(zone)) + timedelta(seconds=seconds)
+    return {"ScheduleExpression": f"at({moment:%Y-%m-%dT%H:%M:%S})", "ScheduleExpressionTimezone": zone}
+
+
+def starter(cloud: LocalCloud) -> tuple[dict[str, Any], str]:
+    """A target that starts a pipeline of its own, and that pipeline's name."""
+    start = allow("sagemaker:StartPipelineExecution")
+    role, name = make_role(cloud, DEV, start, principal={"Service": SCHEDULER}), unique("pipeline")
+    return pipeline_target(role, name), name
+
+
+def names_of_schedules(cloud: LocalCloud) -> list[str]:
+    return [one["Name"] for one in cloud.session(DEV).client("scheduler").list_schedules()["Schedules"]]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_a_one_time_schedule_fires_once_in_its_second_and_goes_where_it_says_so(
+    engine: LocalCloud, zone: str
+) -> None:
+    (stays, first), (goes, second) = starter(engine), starter(engine)
+    kept = make_schedule(engine, stays, **at(1, zone))
+    gone = make_schedule(engine, goes, **at(1, zone), ActionAfterCompletion="DELETE")
+    assert {kept, gone} <= set(names_of_schedules(engine))
+    eventually(lambda: len([one for one in started(engine) if one["arn"].endswith((first, second))]) == 2)
+    time.sleep(0.6)  # two more sweeps
+    assert len([one for one in started(engine) if one["arn"].endswith((first, second))]) == 2
+    assert kept in names_of_schedules(engine)
+    assert gone not in names_of_schedules(engine)
+
+
+def test_a_one_time_schedule_that_is_off_or_past_never_fires(engine: LocalCloud) -> None:
+    (off, first), (past, second), (due, third) = starter(engine), starter(engine), starter(engine)
+    make_schedule(engine, off, **at(0.5), State="DISABLED")
+    make_schedule(engine, past, **at(-30))
+    make_schedule(engine, due, **at(1.2))
+    eventually(lambda: [one for one in started(engine) if one["arn"].endswith(third)])
+    assert not [one for one in started(engine) if one["arn"].endswith((first, second))]
 
 
 @pytest.mark.parametrize("key_admits", [True, False])
