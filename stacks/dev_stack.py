@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk_mlops import DataScientistRole
 from stacks.installation import Settings
+from stacks.registry_stack import names_of
 from stacks.stage_stack import StageStack
 
 
@@ -22,6 +23,10 @@ class DevStack(StageStack):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, settings=settings, stage_name="dev", **kwargs)
+        for model in settings.models:
+            if self.checker is not None:
+                pipelines = self.models[model.folder]
+                self.checker.allow(names_of(model), starts=pipelines.train, looks_at=[pipelines.inference])
         people = settings.people
         if people.data_scientists:
             role = DataScientistRole(

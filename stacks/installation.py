@@ -221,6 +221,15 @@ class Settings:
         account = self.accounts["registry"] if self.delivery is None else self.delivery.account
         return f"arn:{self.partition}:iam::{account}:role/mlops/delivery/build/mlops-delivery-{step}"
 
+    def checkers_of(self, stage: str) -> tuple[str, ...]:
+        """Return the roles of the delivery that check a stage; none where there is no delivery."""
+        if self.delivery is None:
+            return ()
+        # Only a job of GitHub's environment prod, which reviewers protect, gets the role for prod.
+        github = "github-prod" if stage == "prod" else "github"
+        steps = {"codepipeline": f"check-{stage}", "github": github, "jenkins": "jenkins"}
+        return (self.delivery_role_arn(steps[self.delivery.by]),)
+
     def known_stage(self, name: str | None) -> Stage:
         """Return a stage that a person named.
 

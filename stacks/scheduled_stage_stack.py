@@ -87,6 +87,10 @@ class ScheduledStageStack(StageStack):
             retrain_on=model.retrain_on,
             reminder_days=model.reminder_days,
         )
+        if self.checker is not None:
+            self.checker.allow(
+                names, starts=pipelines.inference, looks_at=[pipelines.train], scheduled=scheduled
+            )
         self.alerts.watch(f"{model.prefix}StartDeadLetters", scheduled.dead_letter_queue)
         if retraining.dead_letter_queue is not None:
             self.alerts.watch(f"{model.prefix}RetrainDeadLetters", retraining.dead_letter_queue)

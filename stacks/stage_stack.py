@@ -7,14 +7,24 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_mlops import AlertTopic, CrossAccountModelRegistry, PipelineAlerts, StageDataBucket
+from cdk_mlops import (
+    AlertTopic,
+    CrossAccountModelRegistry,
+    PipelineAlerts,
+    StageCheckRole,
+    StageDataBucket,
+)
 from stacks.installation import Model, Settings, StageName
 from stacks.model_pipelines import ModelPipelines, removal_of
 from stacks.registry_stack import names_of
 
+_CHECKS_STAY = cdk.Duration.days(7)
+
 
 class StageStack(cdk.Stack):
     """The data bucket and key of a stage, its alerts, and every model's pipelines.
+
+    Where there is a delivery, it may check the stage by a role of its own, `checker`.
 
     Parameters
     ----------
@@ -56,9 +66,23 @@ class StageStack(cdk.Stack):
             alerts=topic,
             registry_account=settings.accounts["registry"],
         )
+        checkers = settings.checkers_of(stage.name)
+        self.checker = (
+            StageCheckRole(
+                self,
+                "Checker",
+                stage=stage.name,
+                principals=checkers,
+                data_bucket=self.data,
+                registry=self.registry,
+            )
+            if checkers
+            else None
+        )
         self.models = {model.folder: self._pipelines(model) for model in settings.models}
 
     def _pipelines(self, model: Model) -> ModelPipelines:
+        self.data.expire(f"{model.model_name}/checks/", after=_CHECKS_STAY)
         return ModelPipelines(
             self,
             model.prefix,

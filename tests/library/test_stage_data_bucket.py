@@ -67,3 +67,13 @@ def test_a_stage_has_2_to_16_characters(stage: str) -> None:
 def test_fails_for_a_name_that_no_bucket_can_have(name: str) -> None:
     with pytest.raises(ValueError, match="bucket_name must be 3 to 63 lower-case letters"):
         data_template(bucket_name=name)
+
+
+def test_what_lies_below_a_prefix_can_go_by_itself_and_the_rest_stays() -> None:
+    stack = new_stack()
+    StageDataBucket(stack, "Data", stage="dev").expire("my-model/checks/", after=cdk.Duration.days(7))
+    rules = only(template_of(stack), "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    expiring = {rule["Id"]: rule for rule in rules if "ExpirationInDays" in rule}
+    assert [(rule["Prefix"], rule["ExpirationInDays"]) for rule in expiring.values()] == [
+        ("my-model/checks/", 7)
+    ]

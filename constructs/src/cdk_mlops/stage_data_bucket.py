@@ -131,6 +131,20 @@ class StageDataBucket(DataBucket):
         self.stage = stage
         self.bucket = secure_bucket(self, "Resource", bucket_name=name, key=key, removal=removal)
 
+    def expire(self, prefix: str, *, after: Duration) -> None:
+        """Let what lies below a prefix go by itself, such as the check runs of a model.
+
+        Parameters
+        ----------
+        prefix
+            Beginning of the keys, with its slash.
+        after
+            Time after which an object goes. Its older versions go as all others do, after 90 days at most.
+        """
+        self.bucket.add_lifecycle_rule(
+            id=f"expire-{prefix.rstrip('/').replace('/', '-')}", prefix=prefix, expiration=after
+        )
+
     @staticmethod
     def from_attributes(
         scope: Construct, construct_id: str, *, bucket_name: str, key_alias_arn: str
