@@ -1,4 +1,4 @@
-"""The inference pipeline: take the newest approved version, check the batch, score it or say why not.
+"""The inference pipeline: take a version (the newest approved), check the batch, score it or say why not.
 
     ResolveModel ── DataQualityCheck ─┬─ CheckDeliver ──────── CreateModel ── Transform ── RecordPredictions
                                       ├─ CheckDriftDelivered ─ AnnounceDriftDelivered
@@ -130,6 +130,8 @@ def get_pipeline(
     data_key = p.string("DataKeyArn")
     model_package_group = p.string("ModelPackageGroupArn")
     transform_input = p.string("transform_input")
+    git_commit = p.string("GitCommit")
+    definition_sha256 = p.string("DefinitionSha256")
     subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
     security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
     monitor_image = p.string("MonitorImageUri") if shape.model_monitor else None
@@ -139,6 +141,7 @@ def get_pipeline(
     transform_type = p.string("TransformInstanceType", model.instance_types.transform)
     predictions_on_drift = p.string("PredictionsOnDrift", "withhold", ["withhold", "deliver"])
     rescore = p.string("Rescore", "false", ["true", "false"])
+    model_version = p.string("ModelVersion", "newest_approved")
 
     steps = Steps(
         session=session,
@@ -153,7 +156,7 @@ def get_pipeline(
     )
     machines = {"instance_type": processing_type, "instance_count": processing_count}
 
-    # ---- the newest approved version, and the batch to score
+    # ---- the version to score with, and the batch to score
     resolve = steps.function(
         "ResolveModel",
         model_resolver_arn,
@@ -163,10 +166,13 @@ def get_pipeline(
             "transform_input": transform_input,
             "started_at": ExecutionVariables.START_DATETIME,
             "rescore": rescore,
+            "model_version_wanted": model_version,
         },
         outputs=[
             "model_package_arn",
             "model_version",
+            "image_uri",
+            "model_uri",
             "statistics_uri",
             "constraints_uri",
             "batch_uri",
@@ -242,7 +248,9 @@ def get_pipeline(
         prepared = output_uri(check, "prepared")
 
     # ---- deliver: a score for every row
-    create_model = steps.model("CreateModel", package=resolved["model_package_arn"])
+    # Of the version's parts, not of the version itself, which may not be approved yet: where it must be, the resolver
+    # has seen to it.
+    create_model = steps.model("CreateModel", image=resolved["image_uri"], artifact=resolved["model_uri"])
     transform = steps.transform(
         "Transform",
         model=create_model,
@@ -262,6 +270,9 @@ def get_pipeline(
             "predictions_uri": transform.properties.TransformOutput.S3OutputPath,
             **counted,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
+            "code_uri": code_uri,
+            "git_commit": git_commit,
+            "definition_sha256": definition_sha256,
         },
         outputs=["predictions_uri"],
     )

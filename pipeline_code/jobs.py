@@ -215,20 +215,22 @@ class Steps:
             job_retries(),
         )
 
-    def model(self, step: str, *, package: Any) -> Any:
-        """Return a step that makes a deployable model of a registered version.
+    def model(self, step: str, *, image: Any, artifact: Any) -> Any:
+        """Return a step that makes a deployable model of a registered version's container.
 
         Parameters
         ----------
-        package
-            ARN of the version, which may belong to another account.
+        image
+            URI of the image that the version was trained and is served with.
+        artifact
+            S3 URI of its model.tar.gz, which may lie in another account.
 
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModel.html
         """
         request = {
             "ModelName": self.job_name(step),
             "ExecutionRoleArn": self.role,
-            "PrimaryContainer": {"ModelPackageName": package},
+            "PrimaryContainer": {"Image": image, "ModelDataUrl": artifact},
             "EnableNetworkIsolation": True,
             **self._vpc(),
         }

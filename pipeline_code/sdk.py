@@ -302,6 +302,7 @@ def notebook_defaults(
             "ImageUri": image_uri(region),
             "MonitorImageUri": monitor_image_uri(region) if region in monitor_image_regions() else None,
             "GitCommit": "unknown",
+            "DefinitionSha256": "unknown",
         }
     if default_bucket is not None:
         data = f"s3://{default_bucket}/{model_name}"

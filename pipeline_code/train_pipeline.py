@@ -134,6 +134,7 @@ def get_pipeline(
     model_package_group = p.string("ModelPackageGroupArn")
     input_data = p.string("InputDataUrl")
     git_commit = p.string("GitCommit")
+    definition_sha256 = p.string("DefinitionSha256")
     subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
     security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
     monitor_image = p.string("MonitorImageUri") if shape.model_monitor else None
@@ -267,6 +268,9 @@ def get_pipeline(
                 "data_sha256": measured("data.sha256"),
                 "code_uri": code_uri,
                 "git_commit": git_commit,
+                "definition_sha256": definition_sha256,
+                "auc_score_threshold": auc_threshold.to_string(),
+                "min_gain_over_champion": min_gain.to_string(),
                 "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             },
         },

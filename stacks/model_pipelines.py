@@ -67,7 +67,14 @@ class ModelPipelines(Construct):
         self._code = _code_folder(model.folder)
         monitored_elsewhere = settings.monitor == "model-monitor"
         self.resolver = ModelResolver(
-            self, "Resolver", model=names, stage=stage.name, data_bucket=data, registry=registry
+            self,
+            "Resolver",
+            model=names,
+            stage=stage.name,
+            data_bucket=data,
+            registry=registry,
+            # Elsewhere a version may be tried before it is approved.
+            versions="approved" if stage.name == "prod" else "any",
         )
         self.recorder = RunRecorder(
             self,
@@ -130,6 +137,8 @@ class ModelPipelines(Construct):
             "DataKeyArn": self._data.key.alias_arn,
             "ModelPackageGroupArn": self._registry.package_group_arn(self._names),
             "ProcessingInstanceType": model.instance_types.processing,
+            "GitCommit": settings.commit,
+            "DefinitionSha256": getattr(self._compiled, f"{kind}_sha256"),
         }
         if kind == "train":
             values |= {
@@ -140,7 +149,6 @@ class ModelPipelines(Construct):
                 "TrainingInstanceType": model.instance_types.training,
                 "AucScoreThreshold": str(model.thresholds.auc),
                 "MinGainOverChampion": str(-model.thresholds.champion_margin),
-                "GitCommit": settings.commit,
             }
         else:
             values |= {

@@ -2,7 +2,8 @@
 
 Inputs: ``model`` and ``champion`` (a model.tar.gz each; a champion folder with NO_CHAMPION says there is none),
 ``train``, ``holdout``, ``summary``, and ``baseline`` where this run wrote one. Outputs:
-``evaluation/evaluation.json`` and a copy of the baseline.
+``evaluation/evaluation.json``, beside it a batch with the model's scores (see `sampled_batch`), and a copy of the
+baseline.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
 
     from .archive import load_booster
     from .cross_validation import cross_validated_auc
+    from .sampled_batch import write_check_files
     from .scoring import auc_with_error, classification_metrics
 
     challenger = load_booster(sole_file(inputs / "model", ARCHIVE))
@@ -93,7 +95,9 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
         "data": {name: summary[name] for name in ("rows", "train_rows", "holdout_rows", "sha256")},
         "attributions": _attributions(challenger, holdout, model.features),
     }
-    (folder_of(output, "evaluation") / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
+    evaluation = folder_of(output, "evaluation")
+    (evaluation / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_check_files(model, train, lambda rows: _score(challenger, rows), evaluation)
     _copy_baseline(inputs / "baseline", output)
     return _told(gate)
 

@@ -38,6 +38,7 @@ FILLED = {
         "ModelPackageGroupArn",
         "InputDataUrl",
         "GitCommit",
+        "DefinitionSha256",
     },
     "inference": {
         "RoleArn",
@@ -47,6 +48,8 @@ FILLED = {
         "DataKeyArn",
         "ModelPackageGroupArn",
         "transform_input",
+        "GitCommit",
+        "DefinitionSha256",
     },
 }
 DEFAULTS = {
@@ -64,6 +67,7 @@ DEFAULTS = {
         "TransformInstanceType": "ml.m5.xlarge",
         "PredictionsOnDrift": "withhold",
         "Rescore": "false",
+        "ModelVersion": "newest_approved",
         "DriftThreshold": 0.0,
     },
 }
@@ -280,13 +284,46 @@ def test_a_version_carries_its_metrics_baseline_and_origin() -> None:
         "data_sha256",
         "code_uri",
         "git_commit",
+        "definition_sha256",
+        "auc_score_threshold",
+        "min_gain_over_champion",
         "execution_arn",
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_version_that_a_run_asks_for_reaches_the_resolver(variant: str) -> None:
+    inputs = step(definition("inference", variant), "ResolveModel")["Arguments"]
+    assert inputs["model_version_wanted"] == get("Parameters.ModelVersion")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_model_is_made_of_its_versions_parts_so_that_it_can_be_tried_before_it_is_approved(
+    variant: str,
+) -> None:
+    made = step(definition("inference", variant), "CreateModel")["Arguments"]
+    assert made["PrimaryContainer"] == {
+        "Image": get("Steps.Mammo-ResolveModel.OutputParameters['image_uri']"),
+        "ModelDataUrl": get("Steps.Mammo-ResolveModel.OutputParameters['model_uri']"),
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_recorded_of_a_scored_batch_names_code_commit_and_definition(variant: str) -> None:
+    inputs = step(definition("inference", variant), "RecordPredictions")["Arguments"]
+    assert {name: inputs[name] for name in ("code_uri", "git_commit", "definition_sha256")} == {
+        "code_uri": get("Parameters.CodeUri"),
+        "git_commit": get("Parameters.GitCommit"),
+        "definition_sha256": get("Parameters.DefinitionSha256"),
     }
 
 
 def test_numbers_of_a_version_become_texts_as_the_registry_wants_them() -> None:
     properties = step(definition("train"), "RegisterModel")["Arguments"]["CustomerMetadataProperties"]
-    for name in ("cv_auc", "holdout_auc", "gain_over_champion", "data_rows"):
+    for name in (
+        *("cv_auc", "holdout_auc", "gain_over_champion", "data_rows"),
+        *("auc_score_threshold", "min_gain_over_champion"),
+    ):
         assert list(properties[name]) == ["Std:Join"], name
 
 

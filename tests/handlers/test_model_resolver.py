@@ -14,6 +14,7 @@ from tests.handlers.fake_aws import FakeS3, FakeSageMaker, group_arn, refusal
 
 GROUP = "severity-package"
 DATA = "data-bucket"
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 BATCH = "model/data/batch-dataset/batch.csv"
 
 
@@ -31,19 +32,23 @@ def metrics(folder: str) -> dict[str, Any]:
                 },
             }
         },
-        "InferenceSpecification": {"Containers": [{"ModelDataUrl": f"s3://artifacts/{folder}/model.tar.gz"}]},
+        "InferenceSpecification": {
+            "Containers": [{"Image": IMAGE, "ModelDataUrl": f"s3://artifacts/{folder}/model.tar.gz"}]
+        },
     }
 
 
 class World:
-    def __init__(self, page: int = 1000) -> None:
+    def __init__(self, page: int = 1000, only_approved: bool = True) -> None:
         self.s3 = FakeS3(DATA, "artifacts", page=page)
         for name in ("one", "two", "later", "older in time, newer in number"):
             for file in ("model.tar.gz", "statistics.json", "constraints.json"):
                 self.s3.put("artifacts", f"{name}/{file}")
         self.sagemaker = FakeSageMaker()
         self.resolver = Resolver(
-            Settings("prod", "model", DATA), self.sagemaker, lambda name: ObjectStore(self.s3, name)
+            Settings("prod", "model", DATA, only_approved),
+            self.sagemaker,
+            lambda name: ObjectStore(self.s3, name),
         )
 
     def resolve(self, **more: str) -> dict[str, str]:
@@ -124,6 +129,91 @@ def test_a_version_that_is_rejected_while_we_look_is_passed_over(world: World) -
 def test_a_version_that_is_still_being_made_is_not_used(world: World) -> None:
     world.sagemaker.add_version(GROUP, "Approved", ModelPackageStatus="InProgress")
     assert world.resolve()["model_version"] == "1"
+
+
+def of_statuses(*statuses: str, only_approved: bool = True) -> World:
+    """A batch, and versions of these statuses."""
+    made = World(only_approved=only_approved)
+    made.s3.put(DATA, BATCH, b"1,2,3\n")
+    for status in statuses:
+        made.sagemaker.add_version(GROUP, status, **metrics("one"))
+    return made
+
+
+def test_a_run_gets_the_image_and_the_artifact_of_its_version(world: World) -> None:
+    answer = world.resolve()
+    assert (answer["image_uri"], answer["model_uri"]) == (IMAGE, "s3://artifacts/one/model.tar.gz")
+
+
+def test_a_run_may_ask_for_an_older_approved_version() -> None:
+    world = of_statuses("Approved", "Approved")
+    assert world.resolve(model_version_wanted="1")["model_version"] == "1"
+    assert world.resolve(model_version_wanted="newest_approved")["model_version"] == "2"
+
+
+def test_a_version_that_is_not_approved_can_be_tried_where_the_stage_uses_any() -> None:
+    world = of_statuses("Approved", "PendingManualApproval", "Rejected", only_approved=False)
+    assert world.resolve(model_version_wanted="2")["model_version"] == "2"
+    assert world.resolve(model_version_wanted="newest")["model_version"] == "2"
+    assert world.resolve()["model_version"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (
+            "2",
+            "version 2 of the package group severity-package in account 111111111111 is PendingManualApproval",
+        ),
+        ("newest", "version 2 of the package group"),
+        ("3", "is Rejected"),
+    ],
+)
+def test_a_version_that_is_not_approved_is_refused_where_it_must_be(wanted: str, told: str) -> None:
+    message = raises(
+        of_statuses("Approved", "PendingManualApproval", "Rejected"), model_version_wanted=wanted
+    )
+    assert message.startswith("VersionNotApproved: ")
+    assert told in message
+    assert message.endswith(f"Batch: s3://{DATA}/{BATCH}")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "wanted", "told"),
+    [
+        (
+            ["Approved"],
+            "7",
+            "version 7 of the package group severity-package in account 111111111111 does not exist",
+        ),
+        (["Approved"], "0", "its newest is 1: see make versions"),
+        ([], "1", "it has none"),
+        (["Rejected"], "newest", "has no version that isn't rejected"),
+    ],
+)
+def test_a_version_that_does_not_exist_is_named(statuses: list[str], wanted: str, told: str) -> None:
+    message = raises(of_statuses(*statuses, only_approved=False), model_version_wanted=wanted)
+    assert message.startswith("VersionNotFound: ")
+    assert told in message
+
+
+def test_a_version_that_is_deleted_while_we_look_is_not_found() -> None:
+    world = of_statuses("Approved")
+    world.sagemaker.describe_model_package = (  # type: ignore[method-assign]
+        lambda **request: (_ for _ in ()).throw(
+            refusal("ValidationException", "ModelPackage does not exist.")
+        )
+    )
+    assert raises(world, model_version_wanted="1").startswith("VersionNotFound: version 1 of ")
+
+
+@pytest.mark.parametrize("wanted", ["latest", "-1", "1.0", "²"])
+def test_a_version_that_is_no_number_is_refused_with_what_there_is(world: World, wanted: str) -> None:
+    message = raises(world, model_version_wanted=wanted)
+    assert message == (
+        "BadVersion: the parameter ModelVersion must be newest_approved, newest or a version's number, "
+        f"got '{wanted}'"
+    )
 
 
 @pytest.mark.parametrize("file", ["model.tar.gz", "statistics.json", "constraints.json"])

@@ -1,20 +1,27 @@
-"""The function that finds the newest approved version, and the batch, for a pipeline."""
+"""The function that finds the model version, and the batch, for a pipeline."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from aws_cdk import Duration
 from constructs import Construct
 
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._statements import list_bucket, read_objects
-from cdk_mlops._validation import check_stage
+from cdk_mlops._validation import check_choice, check_stage
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
 from cdk_mlops.stage_data_bucket import DataBucket
 
+Versions = Literal["approved", "any"]
+VERSIONS: tuple[Versions, ...] = ("approved", "any")
+
 
 class ModelResolver(Construct):
     """The Lambda steps ``ResolveModel`` and ``ResolveChampion``: newest approved version of the central group.
+
+    A run of the inference pipeline may ask for another version by its parameter ``ModelVersion``.
 
     Parameters
     ----------
@@ -25,11 +32,19 @@ class ModelResolver(Construct):
     registry
         Where versions are. The function reads their descriptions, and of their artifacts only when they were
         written: a version whose files are younger than itself is refused.
+    versions
+        ``approved`` (default): a run that asks for a version that isn't approved is refused; ``any``: it may have
+        it, so that a version can be tried before it is approved.
 
     Attributes
     ----------
     function, role
         The `lambda.Function` and its `iam.Role`.
+
+    Raises
+    ------
+    ValueError
+        If a prop can't be right.
     """
 
     def __init__(
@@ -41,10 +56,13 @@ class ModelResolver(Construct):
         stage: str,
         data_bucket: DataBucket,
         registry: ModelRegistry,
+        versions: Versions = "approved",
     ) -> None:
         check_stage("stage", stage)
+        check_choice("versions", versions, VERSIONS)
         super().__init__(scope, construct_id)
         data, scored = f"{model.model_name}/data/*", f"{model.model_name}/state/scored/*"
+        checks = f"{model.model_name}/checks/batches/*"
         handler = HandlerFunction(
             self,
             "Function",
@@ -53,11 +71,11 @@ class ModelResolver(Construct):
             prefix=model.prefix,
             stage=stage,
             purpose="resolver",
-            description=f"Finds the newest approved version of {model.model_name}",
+            description=f"Finds the version of {model.model_name}",
             statements=[
                 *registry.find_statements(model),
                 registry.list_artifacts_statement(model),
-                list_bucket("ListBatches", data_bucket.bucket_arn, [data, scored]),
+                list_bucket("ListBatches", data_bucket.bucket_arn, [data, checks, scored]),
                 read_objects("ReadScored", data_bucket.bucket_arn, [scored]),
                 *data_bucket.key.statements("decrypt", sid="DataKey"),
             ],
@@ -66,6 +84,7 @@ class ModelResolver(Construct):
                 "MODEL_NAME": model.model_name,
                 "DATA_BUCKET": data_bucket.bucket_name,
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
+                "VERSIONS": versions,
             },
             timeout=Duration.seconds(60),
         )

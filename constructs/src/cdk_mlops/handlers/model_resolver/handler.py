@@ -20,14 +20,19 @@ from model_resolver.batches import (
     refuse_scored,
 )
 from model_resolver.versions import (
+    NEWEST_APPROVED,
+    BadVersion,
     IncompleteVersion,
     NoApprovedModel,
     VersionChanged,
+    VersionNotApproved,
+    VersionNotFound,
     artifact_uri,
     baseline_uris,
+    find_version,
+    image_uri,
     newest_approved,
     refuse_changed,
-    require_approved,
 )
 from shared import aws, environment, log
 from shared.objects import ObjectStore
@@ -36,6 +41,8 @@ from shared.text import one_line, shorten
 # SageMaker: at most 1,024 characters a value of a Lambda step.
 VALUE_LIMIT = 1024
 
+OF_THE_VERSION = (NoApprovedModel, VersionNotFound, VersionNotApproved, IncompleteVersion, VersionChanged)
+
 
 class BadRequest(Exception):
     """The step's inputs are not what the contract says."""
@@ -43,16 +50,27 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the function knows from its environment."""
+    """What the function knows from its environment.
+
+    Parameters
+    ----------
+    only_approved
+        Whether versions that aren't approved are refused, even where a run asks for one.
+    """
 
     stage: str
     model_name: str
     data_bucket: str
+    only_approved: bool = True
 
     @classmethod
     def load(cls) -> Settings:
         """Read the environment."""
-        return cls(*(environment.text(os.environ, name) for name in ("STAGE", "MODEL_NAME", "DATA_BUCKET")))
+        stage, model, bucket = (
+            environment.text(os.environ, name) for name in ("STAGE", "MODEL_NAME", "DATA_BUCKET")
+        )
+        versions = environment.one_of(os.environ, "VERSIONS", ("approved", "any"), "approved")
+        return cls(stage, model, bucket, versions == "approved")
 
 
 @dataclass(frozen=True)
@@ -67,25 +85,30 @@ class Resolver:
         """Resolve what an inference run works with."""
         group, wanted = _required(event, "model_package_group_arn"), _required(event, "transform_input")
         uri = fill_date(wanted, str(event.get("started_at", "")))
+        version = str(event.get("model_version_wanted", NEWEST_APPROVED)).strip()
+        rescore = str(event.get("rescore", "false")).strip().lower() == "true"
         try:
-            return self._resolve_batch(
-                group, uri, str(event.get("rescore", "false")).strip().lower() == "true"
-            )
-        except (NoApprovedModel, IncompleteVersion, VersionChanged) as error:
+            return self._resolve_batch(group, version, uri, rescore)
+        except OF_THE_VERSION as error:
             # whoever mends the version scores this batch next
             raise type(error)(f"{error}. Batch: {uri}") from error
 
-    def _resolve_batch(self, group: str, uri: str, rescore: bool) -> dict[str, str]:
-        version, package = require_approved(self.sagemaker, group)
+    def _resolve_batch(self, group: str, wanted: str, uri: str, rescore: bool) -> dict[str, str]:
+        version, package = find_version(
+            self.sagemaker, group, wanted, only_approved=self.settings.only_approved
+        )
         statistics, constraints = baseline_uris(package)
+        artifact = artifact_uri(package)
         batch = find_batch(self.open_bucket, uri)
         if not rescore:
             store = self.open_bucket(self.settings.data_bucket)
             refuse_scored(store, self.settings.model_name, batch, version.number)
-        refuse_changed(self.open_bucket, version, (artifact_uri(package), statistics, constraints))
+        refuse_changed(self.open_bucket, version, (artifact, statistics, constraints))
         return {
             "model_package_arn": version.arn,
             "model_version": str(version.number),
+            "image_uri": image_uri(package),
+            "model_uri": artifact,
             "statistics_uri": statistics,
             "constraints_uri": constraints,
             "batch_uri": batch.uri,
@@ -142,9 +165,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
     try:
         answer = resolve(resolver, event)
     except (
-        NoApprovedModel,
-        IncompleteVersion,
-        VersionChanged,
+        *OF_THE_VERSION,
+        BadVersion,
         BatchNotFound,
         BatchAmbiguous,
         BatchAlreadyScored,

@@ -1,4 +1,4 @@
-"""The model version of a run: the newest approved one of the central registry."""
+"""The model version of a run: the newest approved one of the central registry, or the one that was asked for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from typing import Any
 
 from shared.aws import Arn, AwsError, is_missing, split_uri
 from shared.objects import ObjectStore
-from shared.registry import APPROVED, Version, group_name, list_versions
+from shared.registry import APPROVED, REJECTED, Version, group_name, list_versions
+
+NEWEST_APPROVED, NEWEST = "newest_approved", "newest"
 
 
 class NoApprovedModel(Exception):
     """The package group has no approved version."""
+
+
+class VersionNotFound(Exception):
+    """The version that was asked for doesn't exist."""
+
+
+class VersionNotApproved(Exception):
+    """The version that was asked for isn't approved, and this stage uses no other."""
+
+
+class BadVersion(Exception):
+    """What was asked for names no version."""
 
 
 class IncompleteVersion(Exception):
@@ -49,11 +63,67 @@ def require_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any
     """
     found = newest_approved(sagemaker, group)
     if found is None:
-        where = f" in account {Arn.parse(group).account}" if group.startswith("arn:") else ""
-        raise NoApprovedModel(
-            f"the package group {group_name(group)}{where} has no approved version: train one, then approve it"
-        )
+        raise NoApprovedModel(f"{_named(group)} has no approved version: train one, then approve it")
     return found
+
+
+def find_version(
+    sagemaker: Any, group: str, wanted: str, *, only_approved: bool
+) -> tuple[Version, dict[str, Any]]:
+    """Find the version that a run asks for, and describe it.
+
+    Parameters
+    ----------
+    wanted
+        ``newest_approved``, ``newest`` (that isn't rejected), or a version's number.
+    only_approved
+        Whether one that isn't approved is refused.
+
+    Raises
+    ------
+    NoApprovedModel, VersionNotFound, VersionNotApproved, BadVersion
+        There is none to use, by whichever of these rules.
+    """
+    if wanted in ("", NEWEST_APPROVED):
+        return require_approved(sagemaker, group)
+    if wanted != NEWEST and not (wanted.isascii() and wanted.isdecimal()):
+        raise BadVersion(
+            f"the parameter ModelVersion must be {NEWEST_APPROVED}, {NEWEST} or a version's number, got '{wanted}'"
+        )
+    version = _listed(list_versions(sagemaker, group), group, wanted)
+    try:
+        package = dict(sagemaker.describe_model_package(ModelPackageName=version.arn))
+    except AwsError as error:
+        if is_missing(error):
+            raise VersionNotFound(f"version {version.number} of {_named(group)} was just deleted") from error
+        raise
+    status = str(package.get("ModelApprovalStatus", version.approval))
+    if only_approved and status != APPROVED:
+        raise VersionNotApproved(
+            f"version {version.number} of {_named(group)} is {status}, and this stage uses approved versions only: "
+            f"approve it (make approve VERSION={version.number}), or try it in another stage"
+        )
+    return version, package
+
+
+def _listed(versions: list[Version], group: str, wanted: str) -> Version:
+    if wanted == NEWEST:
+        usable = [version for version in versions if version.approval != REJECTED]
+        if not usable:
+            raise VersionNotFound(f"{_named(group)} has no version that isn't rejected: train one")
+        return usable[0]
+    for version in versions:
+        if version.number == int(wanted):
+            return version
+    there = f"its newest is {versions[0].number}" if versions else "it has none"
+    raise VersionNotFound(
+        f"version {int(wanted)} of {_named(group)} does not exist; {there}: see make versions"
+    )
+
+
+def _named(group: str) -> str:
+    where = f" in account {Arn.parse(group).account}" if group.startswith("arn:") else ""
+    return f"the package group {group_name(group)}{where}"
 
 
 def baseline_uris(package: dict[str, Any]) -> tuple[str, str]:
@@ -76,6 +146,20 @@ def baseline_uris(package: dict[str, Any]) -> tuple[str, str]:
             "ModelDataQuality statistics and constraints, or approve a version that has them"
         )
     return str(uris[0]), str(uris[1])
+
+
+def image_uri(package: dict[str, Any]) -> str:
+    """Image that a version was trained and is served with.
+
+    Raises
+    ------
+    IncompleteVersion
+        It names none.
+    """
+    for container in package.get("InferenceSpecification", {}).get("Containers", []):
+        if container.get("Image"):
+            return str(container["Image"])
+    raise IncompleteVersion(f"{package.get('ModelPackageArn')} names no image")
 
 
 def artifact_uri(package: dict[str, Any]) -> str:
