@@ -39,6 +39,8 @@ PREDICTIONS_ON_DRIFT = ("withhold", "deliver")
 ACCOUNT = (r"\d{12}", "be a 12-digit account id in quotes")
 DELIVERED_BY = ("codepipeline", "github", "jenkins")
 REPOSITORY = (r"[\w.-]+/[\w.-]+", "be owner/repository")
+# As the subject of GitHub's tokens says it; the ids are in it for repositories made since July 2026.
+GITHUB_REPOSITORY = (r"[\w.-]+(@\d+/[\w.-]+@\d+|/[\w.-]+)", "be owner/repository, or owner@id/repository@id")
 CONNECTION = (
     r"arn:[a-z-]+:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[0-9a-f-]{36}",
     "be the ARN of a CodeConnections connection",
@@ -292,7 +294,9 @@ def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Deliver
     delivery = Delivery(
         account=section.text("account", accounts["registry"], pattern=ACCOUNT[0], rule=ACCOUNT[1]),
         by=by,
-        repository=needed("repository", REPOSITORY, "codepipeline", "github"),
+        repository=needed(
+            "repository", GITHUB_REPOSITORY if by == "github" else REPOSITORY, "codepipeline", "github"
+        ),
         branch=section.text("branch", "main", pattern=r"[\w./-]+", rule="be a branch name"),
         connection_arn=needed("connection_arn", CONNECTION, "codepipeline"),
         jenkins_principals=section.texts(

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 PEOPLE = ("/approver/", "/data-scientist/", "/operator/")
+CI = "/mlops/delivery/build/"  # of another CI system: exactly the users and roles that are named
 BUILDS = ("/checker/",)  # builds of the delivery account: each named in a condition
 TOO_WIDE = ("*FullAccess*", "*AdministratorAccess*", "*PowerUserAccess*")
 # A Sid may claim by its ending that "*" is the only resource there is; these are the actions of which that is true.
@@ -81,6 +82,8 @@ def _trust_findings(role: Mapping[str, Any]) -> Iterator[str]:
         if path.endswith(BUILDS) and "aws:PrincipalArn" in statement.get("Condition", {}).get(
             "ArnEquals", {}
         ):
+            continue
+        if path == CI and "AWS" in principal and ":root" not in json.dumps(principal):
             continue
         if "AWS" in principal and not path.endswith(PEOPLE):
             yield f"accounts or people in the trust of a role that is not theirs: {json.dumps(principal)}"

@@ -4,6 +4,8 @@ from cdk_mlops._removal import ALLOW_DESTROY
 from cdk_mlops.alert_topic import AlertTopic, TopicForAlerts
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
+from cdk_mlops.github_delivery_role import GitHubDeliveryRole
+from cdk_mlops.jenkins_delivery_role import JenkinsDeliveryRole
 from cdk_mlops.job_network import JobNetwork
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
 from cdk_mlops.model_names import ModelNames
@@ -31,7 +33,9 @@ __all__ = [
     "ExternalPrincipals",
     "FailedStep",
     "FlexibleWindow",
+    "GitHubDeliveryRole",
     "InferenceRole",
+    "JenkinsDeliveryRole",
     "JobNetwork",
     "KmsSharedKey",
     "ModelNames",
