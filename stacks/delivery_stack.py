@@ -1,33 +1,41 @@
-"""The self-mutating delivery pipeline: tests, registry and dev, a person's approval, prod."""
+"""The self-mutating delivery pipeline: tests, registry and dev, staging, a person's approval, prod."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import aws_cdk as cdk
-from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
 from constructs import Construct
 
+from cdk_mlops import AlertTopic, StageDataBucket
+from stacks.delivery_builds import ENVIRONMENT, Builds, project_name
+from stacks.delivery_permissions import (
+    PIPELINE,
+    Permissions,
+    name_project,
+    policy,
+    rewrite_role,
+)
+from stacks.delivery_steps import Steps
 from stacks.installation import Delivery, Settings
+from stacks.model_pipelines import removal_of
 
 CLI_VERSION = "2.1148.1"  # the one of package.json; a test compares them
 ASSETS_VERSION = "4.7.3"  # cdk-assets, which publishes what synth made; else the newest of the day would
-PYTHON_VERSION = "3.12"
+SELF_UPDATE, ASSETS = "selfupdate", "assets"
+Build = Callable[[Construct], object]
 
 
 class DeliveryStage(cdk.Stage):
     """One stack as the delivery pipeline deploys it, with the name and logical ids of a direct deployment."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        env: cdk.Environment,
-        build: Callable[[Construct], object],
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, env: cdk.Environment, build: Build) -> None:
         super().__init__(scope, construct_id, env=env)
         build(self)
 
@@ -35,8 +43,9 @@ class DeliveryStage(cdk.Stage):
 class DeliveryStack(cdk.Stack):
     """Carries a reviewed commit from the main branch to prod by itself.
 
-    Source (CodeConnections) -> synth, which runs the whole test suite -> self-mutation -> registry and dev -> a
-    person's approval -> prod. https://docs.aws.amazon.com/cdk/v2/guide/cdk_pipeline.html
+    Source (CodeConnections) -> synth, which runs the whole test suite -> self-mutation -> registry and dev ->
+    staging, where there is one -> a person's approval -> prod. Each stage begins with the permissions gate and
+    ends with a check. https://docs.aws.amazon.com/cdk/v2/guide/cdk_pipeline.html
 
     Parameters
     ----------
@@ -45,7 +54,14 @@ class DeliveryStack(cdk.Stack):
     delivery
         Repository, branch and connection of the source, and the account that the pipeline runs in.
     registry, dev, staging, prod
-        Build the stack of an account below the scope that they are given.
+        Build the stack of an account below the scope that they are given. ``staging`` may be left out.
+
+    Attributes
+    ----------
+    pipeline
+        The `pipelines.CodePipeline`.
+    reviews
+        The bucket for reviews, and for the claims of alerts.
     """
 
     def __init__(
@@ -55,69 +71,142 @@ class DeliveryStack(cdk.Stack):
         *,
         settings: Settings,
         delivery: Delivery,
-        registry: Callable[[Construct], object],
-        dev: Callable[[Construct], object],
-        prod: Callable[[Construct], object],
-        staging: Callable[[Construct], object] | None = None,
+        registry: Build,
+        dev: Build,
+        prod: Build,
+        staging: Build | None = None,
     ) -> None:
         super().__init__(
             scope, construct_id, env=cdk.Environment(account=delivery.account, region=settings.region)
         )
+        self._settings = settings
+        self.topic = AlertTopic(
+            self, "Topic", stage="delivery", email=settings.email, removal=removal_of(settings)
+        )
+        self.reviews = StageDataBucket(self, "Data", stage="delivery", removal=removal_of(settings))
+        self.reviews.bucket.add_lifecycle_rule(id="a-year", expiration=cdk.Duration.days(365))
+        artifacts, key = self._artifacts()
+        self.permissions = Permissions(settings, delivery, artifacts=artifacts, key=key)
         source = pipelines.CodePipelineSource.connection(
             delivery.repository, delivery.branch, connection_arn=delivery.connection_arn
         )
+        self.builds = Builds(self, "Builds", source=source, permissions=self.permissions)
+        synth = self.builds.synth()
+        stages = [("dev", dev), *([] if staging is None else [("staging", staging)]), ("prod", prod)]
+        steps = Steps(
+            self.builds,
+            assembly=synth,
+            settings=settings,
+            permissions=self.permissions,
+            topic=self.topic,
+            reviews=self.reviews,
+            stages=[name for name, _ in stages],
+        )
+        accounts = ["registry", *(name for name, _ in stages)]
+        role = self._pipeline_role(steps, accounts)
         self.pipeline = pipelines.CodePipeline(
             self,
             "Pipeline",
-            pipeline_name="mlops-delivery",
-            synth=pipelines.ShellStep(
-                "Synth",
-                input=source,
-                commands=["make check test", "make synth"],
-                primary_output_directory="cdk.out",
-            ),
+            pipeline_name=PIPELINE,
+            pipeline_type=codepipeline.PipelineType.V2,
+            role=role,
+            use_pipeline_role_for_actions=True,
+            artifact_bucket=artifacts,
+            synth=synth,
             cli_version=CLI_VERSION,
             cdk_assets_cli_version=ASSETS_VERSION,
-            cross_account_keys=True,
-            enable_key_rotation=True,
+            publish_assets_in_parallel=False,
             code_build_defaults=pipelines.CodeBuildOptions(
-                build_environment=codebuild.BuildEnvironment(
-                    build_image=codebuild.LinuxBuildImage.STANDARD_7_0,
-                    compute_type=codebuild.ComputeType.MEDIUM,
-                )
-            ),
-            synth_code_build_defaults=pipelines.CodeBuildOptions(
-                partial_build_spec=codebuild.BuildSpec.from_object(
-                    {"phases": {"install": {"runtime-versions": {"python": PYTHON_VERSION}}}}
-                )
+                build_environment=ENVIRONMENT, timeout=cdk.Duration.minutes(30)
             ),
         )
-
-        def stage(name: str, account: str, build: Callable[[Construct], object]) -> DeliveryStage:
-            environment = cdk.Environment(account=settings.accounts[account], region=settings.region)
-            return DeliveryStage(self, name, env=environment, build=build)
-
-        first = self.pipeline.add_wave("RegistryAndDev")
-        first.add_stage(stage("Registry", "registry", registry))
-        first.add_stage(stage("Dev", "dev", dev))
+        first = self.pipeline.add_wave(
+            "RegistryAndDev", pre=steps.gate("RegistryAndDev", ["registry", "dev"])
+        )
+        first.add_stage(self._stage("registry", registry))
+        first.add_stage(self._stage("dev", dev))
+        first.add_post(steps.check("dev"))
         if staging is not None:
-            self.pipeline.add_stage(stage("Staging", "staging", staging))
+            self.pipeline.add_stage(
+                self._stage("staging", staging),
+                pre=steps.gate("Staging", ["staging"]),
+                post=[steps.check("staging")],
+            )
         self.pipeline.add_stage(
-            stage("Prod", "prod", prod),
-            pre=[
-                pipelines.ManualApprovalStep(
-                    "PromoteToProd",
-                    comment="Dev runs this commit. Look at its runs and versions, then let it into prod.",
+            self._stage("prod", prod), pre=steps.promotion("Prod", "prod"), post=[steps.check("prod")]
+        )
+        self.pipeline.build_pipeline()
+        self._own_what_cdk_made(accounts)
+
+    def _stage(self, account: str, build: Build) -> DeliveryStage:
+        environment = cdk.Environment(account=self._settings.accounts[account], region=self._settings.region)
+        return DeliveryStage(self, account.title(), env=environment, build=build)
+
+    def _artifacts(self) -> tuple[s3.Bucket, kms.Key]:
+        """Return where actions leave what the next ones take: of use while a commit is on its way."""
+        key = kms.Key(
+            self,
+            "ArtifactsKey",
+            description=f"Encrypts the artifacts of {PIPELINE}",
+            enable_key_rotation=True,
+            removal_policy=removal_of(self._settings),
+        )
+        bucket = s3.Bucket(
+            self,
+            "Artifacts",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key,
+            bucket_key_enabled=True,
+            enforce_ssl=True,
+            versioned=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            removal_policy=removal_of(self._settings),
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="on-their-way",
+                    expiration=cdk.Duration.days(90),
+                    noncurrent_version_expiration=cdk.Duration.days(7),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )
             ],
         )
-        self.pipeline.build_pipeline()
-        self._admit_both_names_of_connections(delivery.connection_arn)
+        return bucket, key
 
-    def _admit_both_names_of_connections(self, connection_arn: str) -> None:
-        """Let the source action use the connection under its new name too: CDK grants only the old one."""
-        for child in self.pipeline.pipeline.node.find_all():
-            if isinstance(child, iam.Role) and "/Source/" in child.node.path:
-                child.add_to_principal_policy(
-                    iam.PolicyStatement(actions=["codeconnections:UseConnection"], resources=[connection_arn])
-                )
+    def _pipeline_role(self, steps: Steps, accounts: Sequence[str]) -> iam.IRole:
+        projects = [*steps.projects(), project_name(SELF_UPDATE), project_name(ASSETS)]
+        role = iam.Role(
+            self,
+            "PipelineRole",
+            role_name=f"{PIPELINE}-pipeline",
+            path="/mlops/delivery/pipeline/",
+            description=f"What the actions of {PIPELINE} run with",
+            assumed_by=iam.ServicePrincipal("codepipeline.amazonaws.com"),
+            inline_policies={"Policy": policy(self.permissions.pipeline_statements(projects, accounts))},
+        )
+        return role.without_policy_updates()
+
+    def _own_what_cdk_made(self, accounts: Sequence[str]) -> None:
+        """Narrow the two roles that CDK Pipelines makes itself, and give their projects names and log groups."""
+        account = self.permissions.delivery.account
+        update, assets = project_name(SELF_UPDATE), project_name(ASSETS)
+        rewrite_role(
+            cast(iam.Role, self.pipeline.self_mutation_project.role),
+            name=update,
+            statements=self.permissions.self_mutation_statements(update),
+            account=account,
+        )
+        publishing = self.pipeline.node.find_child("Assets")
+        name_project(publishing, assets)
+        rewrite_role(
+            publishing.node.find_child("FileRole"),
+            name=assets,
+            statements=self.permissions.asset_statements(assets, accounts),
+            account=account,
+        )
+        # The check says "Ref" of projects that name their role by Fn::GetAtt ...Arn, as it asks; a test looks at them.
+        cdk.Validations.of(self.pipeline).acknowledge(
+            cdk.Acknowledgment(id="CloudFormation-Validate::E3050", reason="projects name their roles by ARN")
+        )
+        for step in (SELF_UPDATE, ASSETS):
+            self.builds.log_group(step)

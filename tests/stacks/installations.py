@@ -34,6 +34,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "retrain_on": "any_failure",
         "delivery": {"repository": "example/cdk-mlops", "connection_arn": CONNECTION},
     },
+    "delivered": {
+        "models": [{"folder": "mammography"}],
+        "delivery": {"repository": "example/cdk-mlops", "connection_arn": CONNECTION},
+    },
     "model-monitor": {"models": [{"folder": "mammography"}], "monitor": "model-monitor"},
     "one-account": {
         "models": [{"folder": "mammography"}],

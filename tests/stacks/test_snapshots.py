@@ -22,6 +22,7 @@ STACKS = [
     ("full", "StagingStack"),
     ("full", "ProdStack"),
     ("full", "DeliveryStack"),
+    ("delivered", "DeliveryStack"),
 ]
 
 
