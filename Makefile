@@ -25,8 +25,8 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test check synth definitions deploy adopt bench data upload run versions approve reject \
-        local-up local-down alerts setup setup-authoring snapshots clean
+.PHONY: help demo test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions \
+        check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,22 @@ STACKS ?= RegistryStack DevStack ProdStack
 deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"]
 	@$(CDK) deploy $(STACKS) || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
 
+deliver: $(READY)  ## deploy stages of an assembly that exists: make deliver STAGES="registry dev" [ASSEMBLY=cdk.out]
+	@$(PY) -m ops deliver
+
+# What Jenkinsfile and .github/workflows/promote.yml need beside the targets that people use.
+ci-variables: $(READY)
+	@$(PY) -m ops ci-variables
+
+ci-permissions: $(READY)
+	@$(PY) -m ops ci-permissions
+
+ci-guard: $(READY)
+	@$(PY) -m ops ci-guard
+
+in-role: $(READY)
+	@$(PY) -m ops in-role
+
 adopt: $(READY)  ## take up what destroyed stacks left (buckets, keys, versions), then make deploy: make adopt [STAGE=prod]
 	@$(PY) -m ops adopt
 
@@ -89,7 +105,7 @@ data: $(READY)  ## prepare the data files in data/: make data [MODEL=folder]
 upload: $(READY)  ## upload the data of a stage: make upload STAGE=dev [MODEL=folder]
 	@$(PY) -m ops upload
 
-run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=file or s3://...] [RESCORE=true] [MODEL=folder]
+run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=file or s3://...] [VERSION=3] [RESCORE=true] [MODEL=folder]
 	@$(PY) -m ops run
 
 versions: $(READY)  ## the model versions of the central registry: make versions [MODEL=folder]
@@ -100,6 +116,24 @@ approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why
 
 reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder]
 	@$(PY) -m ops reject
+
+permissions: $(READY)  ## what a deployment would let anybody do beyond today: make permissions STAGES="registry dev" [ASSEMBLY=cdk.out]
+	@$(PY) -m ops permissions
+
+check-stage: $(READY)  ## check what was deployed to a stage by running it: make check-stage STAGE=dev [ASSEMBLY=cdk.out] [MODEL=folder]
+	@$(PY) -m ops check-stage
+
+record: $(READY)  ## record what was promoted to a stage: make record STAGE=prod [ASSEMBLY=cdk.out]
+	@$(PY) -m ops record
+
+promotions: $(READY)  ## what was promoted to a stage: make promotions STAGE=prod
+	@$(PY) -m ops promotions
+
+rollback: $(READY)  ## deploy the promotion before the present one again: make rollback STAGE=prod [TO=id]
+	@$(PY) -m ops rollback
+
+trace: $(READY)  ## which commit, data, parameters and metrics made a version: make trace VERSION=1 [MODEL=folder] [JSON=true]
+	@$(PY) -m ops trace
 
 local-up: $(READY)  ## start an embedded cloud and keep it running
 	@profiles=$$($(PY) -m ops local-profiles) && $(PY) -m local_cloud up $$profiles

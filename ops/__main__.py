@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         ("stage", "dev, staging or prod; adopt: registry too"),
         ("pipeline", "train or inference"),
         ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
-        ("version", "number of a model version"),
+        ("version", "number of a model version; run: newest_approved (default) or newest too"),
         ("model", "folder or name of the model; only needed where there are several"),
         ("note", "why a version is approved or rejected"),
         ("data", "folder of the data files; data/ by default"),
@@ -106,6 +106,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
             parameters["InputDataUrl"] = options.input
         else:
             parameters["transform_input"] = data.batch_uri(stage, model, options.input)
+    if options.version:
+        parameters["ModelVersion"] = _version_to_run(kind, options.version)
     if options.rescore not in ("true", "false"):
         raise CommandError(f"RESCORE must be true or false, got {options.rescore!r}")
     if options.rescore == "true":
@@ -120,6 +122,14 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     )
     say(outcome.in_words())
     return 0 if outcome.status == "Succeeded" else 1
+
+
+def _version_to_run(kind: PipelineKind, version: str) -> str:
+    if kind == "train":
+        raise CommandError("VERSION is for PIPELINE=inference: training makes a version of its own")
+    if version not in ("newest_approved", "newest") and not (version.isascii() and version.isdecimal()):
+        raise CommandError(f"VERSION must be a number, newest or newest_approved, got {version!r}")
+    return version
 
 
 def _versions(settings: Settings, options: argparse.Namespace) -> None:

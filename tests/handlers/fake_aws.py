@@ -218,6 +218,7 @@ class FakeSageMaker(Service):
         self.tags: dict[str, dict[str, str]] = defaultdict(dict)
         self.executions: list[dict[str, Any]] = []
         self.steps: list[dict[str, Any]] = []
+        self.parameters: dict[str, str] = {}
         self.execution: dict[str, Any] = {}
         self.packages: list[dict[str, Any]] = []
         self.polls_to_stop = 1
@@ -338,6 +339,11 @@ class FakeSageMaker(Service):
     def list_pipeline_execution_steps(self, **request: Any) -> dict[str, Any]:
         self._receive("ListPipelineExecutionSteps", request)
         return self._paged("PipelineExecutionSteps", self.steps, request)
+
+    def list_pipeline_parameters_for_execution(self, **request: Any) -> dict[str, Any]:
+        self._receive("ListPipelineParametersForExecution", request)
+        given = [{"Name": name, "Value": value} for name, value in self.parameters.items()]
+        return self._paged("PipelineParameters", given, request)
 
     # registry
 

@@ -70,6 +70,9 @@ class World:
             "predictions_uri": f"s3://{DATA}/model/inference/run1/predictions",
             "rows": "48",
             "execution_id": "run1",
+            "code_uri": "s3://data/model/scripts/abc",
+            "git_commit": "1234567",
+            "definition_sha256": "def",
         }
         return self.do("record_predictions", **{**inputs, **more})
 
@@ -234,6 +237,8 @@ def test_predictions_are_recorded_for_the_batch_and_counted(world: World) -> Non
     assert scored["model_version"] == "1"
     assert scored["rows"] == 48
     assert scored["scored_at"] == "2026-11-20T23:00:00+00:00"
+    origin = (scored["code_uri"], scored["git_commit"], scored["definition_sha256"])
+    assert origin == ("s3://data/model/scripts/abc", "1234567", "def")
     assert scored["predictions_uri"].endswith("/run1/predictions")
     assert world.cloudwatch.values() == {"BatchScored": 1, "RowsScored": 48}
 

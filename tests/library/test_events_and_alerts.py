@@ -12,12 +12,14 @@ from cdk_mlops import (
     AlertTopic,
     CrossAccountModelRegistry,
     FailedStep,
+    ModelResolver,
     PipelineAlerts,
     RetrainOnDriftRule,
     SageMakerPipeline,
     StageDataBucket,
 )
 from tests.library.library_app import (
+    DEV,
     MAMMO,
     PROD,
     REGION,
@@ -91,6 +93,43 @@ def test_the_retraining_function_starts_the_train_pipeline_and_no_other() -> Non
     starting = [one for one in role.values() if "sagemaker:StartPipelineExecution" in one["Action"]]
     assert len(starting) == 1
     assert starting[0]["Resource"]["Fn::Join"][1][-1].endswith(":pipeline/mammo-severity-train-pipeline")
+
+
+def test_the_retraining_function_asks_only_the_runs_whose_events_it_gets() -> None:
+    def asked(**props: Any) -> Any:
+        found = statements(only(retraining(**props), "AWS::IAM::Role")).get("RunParameters")
+        return found and (found["Action"], found["Resource"]["Fn::Join"][1][-1].removeprefix(":sagemaker:"))
+
+    runs = f"{REGION}:{DEV}:pipeline/mammo-severity-inference-pipeline/execution/*"
+    assert asked() is None
+    assert asked(retrain_on="any_failure") == ("sagemaker:ListPipelineParametersForExecution", runs)
+    assert asked(step="CheckQuality") == ("sagemaker:ListPipelineParametersForExecution", runs)
+
+
+def test_the_notifier_and_the_recorder_reach_reports_of_batches_and_checks() -> None:
+    for role in ("AlertsFunctionRole", "RecorderFunctionRole"):
+        read = json.dumps(
+            statements(only(stage_template(), "AWS::IAM::Role", role))["ReadReports"]["Resource"]
+        )
+        assert read.count("/inference/*/data-quality/") == read.count("/checks/*/data-quality/") == 1
+
+
+def test_a_version_must_be_approved_unless_the_stage_says_that_any_will_do() -> None:
+    def environment(**props: Any) -> Any:
+        stack = new_stack()
+        registry = CrossAccountModelRegistry.from_attributes(
+            stack, "Registry", account=REGISTRY, region=REGION
+        )
+        data = StageDataBucket(stack, "Data", stage="prod")
+        ModelResolver(
+            stack, "Resolver", model=MAMMO, stage="prod", data_bucket=data, registry=registry, **props
+        )
+        return only(template_of(stack), "AWS::Lambda::Function")["Environment"]["Variables"]
+
+    assert environment()["VERSIONS"] == "approved"
+    assert environment(versions="any")["VERSIONS"] == "any"
+    with pytest.raises(ValueError, match="versions must be one of approved, any"):
+        environment(versions="all")
 
 
 def test_the_retraining_function_writes_its_decisions_only() -> None:

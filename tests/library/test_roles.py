@@ -106,6 +106,13 @@ def test_the_inference_role_writes_its_runs_only_and_decrypts_artifacts_only() -
     assert found["ArtifactsKeyUse"]["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
 
 
+def test_runs_and_checks_of_inference_are_written_beside_each_other_and_training_writes_no_check() -> None:
+    for sid in ("RunWrite", "DataRead"):
+        assert text_of(sid, "Inference").count("/mammography-severity-model/checks/*") == 1
+    assert text_of("RunWrite", "Inference").count("/mammography-severity-model/inference/*") == 1
+    assert "/checks/" not in json.dumps(job_role("Train"))
+
+
 def test_a_job_role_calls_only_the_steps_functions() -> None:
     statement = statements(job_role("Train"))["RunSteps"]
     assert statement["Action"] == "lambda:InvokeFunction"

@@ -12,6 +12,7 @@ from cdk_mlops._statements import list_bucket, read_objects
 from cdk_mlops._validation import check_choice, check_stage
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
+from cdk_mlops.run_recorder import CHECKS
 from cdk_mlops.stage_data_bucket import DataBucket
 
 Versions = Literal["approved", "any"]
@@ -62,7 +63,7 @@ class ModelResolver(Construct):
         check_choice("versions", versions, VERSIONS)
         super().__init__(scope, construct_id)
         data, scored = f"{model.model_name}/data/*", f"{model.model_name}/state/scored/*"
-        checks = f"{model.model_name}/checks/batches/*"
+        checks = f"{model.model_name}/{CHECKS}/batches/*"
         handler = HandlerFunction(
             self,
             "Function",

@@ -15,7 +15,7 @@ from cdk_mlops._statements import Statement, arn, list_bucket, read_objects, wri
 from cdk_mlops._validation import check_account, check_stage
 from cdk_mlops.alert_topic import TopicForAlerts
 from cdk_mlops.pipeline import status_pattern
-from cdk_mlops.run_recorder import EVENT_SOURCE, FINDING
+from cdk_mlops.run_recorder import CHECKS, EVENT_SOURCE, FINDING
 from cdk_mlops.stage_data_bucket import DataBucket
 
 
@@ -63,7 +63,8 @@ class PipelineAlerts(Construct):
         super().__init__(scope, construct_id)
         self.topic = alerts.topic
         self._stage = stage
-        verdicts, state = "*/inference/*/data-quality/verdict.json", "*/state/*"
+        runs = ["*/inference/*", f"*/{CHECKS}/*"]
+        verdicts, state = [f"{run}/data-quality/verdict.json" for run in runs], "*/state/*"
         claims = "*/state/alerts/*"
         self.handler = HandlerFunction(
             self,
@@ -78,12 +79,16 @@ class PipelineAlerts(Construct):
                 Statement("PipelineTags", ["sagemaker:ListTags"], [arn(self, "sagemaker", "pipeline/*")]),
                 Statement(
                     "Executions",
-                    ["sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutionSteps"],
+                    [
+                        "sagemaker:DescribePipelineExecution",
+                        "sagemaker:ListPipelineExecutionSteps",
+                        "sagemaker:ListPipelineParametersForExecution",
+                    ],
                     [arn(self, "sagemaker", "pipeline/*/execution/*")],
                 ),
-                list_bucket("ListReports", data_bucket.bucket_arn, ["*/inference/*", state]),
+                list_bucket("ListReports", data_bucket.bucket_arn, [*runs, state]),
                 read_objects(
-                    "ReadReports", data_bucket.bucket_arn, [verdicts, "*/state/retraining/*", claims]
+                    "ReadReports", data_bucket.bucket_arn, [*verdicts, "*/state/retraining/*", claims]
                 ),
                 write_objects("Claim", data_bucket.bucket_arn, [claims]),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),

@@ -107,6 +107,9 @@ class RetrainOnDriftRule(Construct):
             raise ValueError(f"training_data_prefix must end, but not begin, with a slash, got '{prefix}'")
         super().__init__(scope, construct_id)
         state = f"{model.model_name}/state/retraining/*"
+        # SageMaker's events don't say whether a run was a check, so the run is asked.
+        asked = [inference_pipeline] if retrain_on == "any_failure" else []
+        asked += [failed_step.pipeline] if failed_step is not None else []
         self.handler = HandlerFunction(
             self,
             "Function",
@@ -122,6 +125,7 @@ class RetrainOnDriftRule(Construct):
                     ["sagemaker:StartPipelineExecution", "sagemaker:ListPipelineExecutions"],
                     [train_pipeline.pipeline_arn],
                 ),
+                *_parameters_of(asked),
                 registry.find_statements(model)[0],
                 list_bucket("ListTrainingData", data_bucket.bucket_arn, [f"{prefix}*", state]),
                 read_objects("ReadDecisions", data_bucket.bucket_arn, [state]),
@@ -154,6 +158,13 @@ class RetrainOnDriftRule(Construct):
 
     def _rule(self, construct_id: str, pattern: events.EventPattern) -> events.Rule:
         return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])
+
+
+def _parameters_of(pipelines: Sequence[Pipeline]) -> list[Statement]:
+    if not pipelines:
+        return []
+    executions = [f"{pipeline.pipeline_arn}/execution/*" for pipeline in pipelines]
+    return [Statement("RunParameters", ["sagemaker:ListPipelineParametersForExecution"], executions)]
 
 
 def _findings(model: ModelNames, stage: str, retrain_on: RetrainOn) -> events.EventPattern:

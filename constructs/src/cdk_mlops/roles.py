@@ -14,6 +14,7 @@ from cdk_mlops._validation import check_pattern, check_stage
 from cdk_mlops.job_network import JobNetwork
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
+from cdk_mlops.run_recorder import CHECKS
 from cdk_mlops.stage_data_bucket import DataBucket
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -32,6 +33,7 @@ class _JobRole(Construct):
         stage: str,
         purpose: str,
         jobs: Sequence[str],
+        folders: Sequence[str],
         data_bucket: DataBucket,
         functions: Sequence[lambda_.IFunction],
         image_repository_arns: Sequence[str],
@@ -46,8 +48,9 @@ class _JobRole(Construct):
         own = f"{model.prefix}-{purpose}-*"
         name = role_name(stage, purpose, model.prefix)
         self.role_arn = iam_arn(self, f"role{role_path(stage, purpose)}{name}")
-        run, key = f"{model.model_name}/{purpose}/*", data_bucket.key
-        readable = (f"{model.model_name}/data/*", f"{model.model_name}/scripts/*", run)
+        key = data_bucket.key
+        runs = [f"{model.model_name}/{folder}/*" for folder in folders]
+        readable = (f"{model.model_name}/data/*", f"{model.model_name}/scripts/*", *runs)
         self.role = service_role(
             self,
             "Resource",
@@ -79,7 +82,7 @@ class _JobRole(Construct):
                     else []
                 ),
                 *data_bucket.read_statements("Data", *readable),
-                *data_bucket.write_statements("Run", run),
+                *data_bucket.write_statements("Run", *runs),
                 *key.statements("encrypt_decrypt", volumes=True, sid="DataKey"),
                 *_image_statements(image_repository_arns),
                 *_log_statements(self, jobs, own),
@@ -140,6 +143,7 @@ class TrainRole(_JobRole):
             stage=stage,
             purpose="train",
             jobs=("Processing", "Training"),
+            folders=["train"],
             data_bucket=data_bucket,
             functions=functions,
             image_repository_arns=image_repository_arns,
@@ -152,7 +156,8 @@ class TrainRole(_JobRole):
 class InferenceRole(_JobRole):
     """The role of a model's inference pipeline and its jobs: it can neither register nor approve versions.
 
-    Parameters as of `TrainRole`; its jobs and models are named ``<prefix>-inference-*``.
+    Parameters as of `TrainRole`; its jobs and models are named ``<prefix>-inference-*``,
+    and its check runs write below ``<model_name>/checks/``.
     """
 
     def __init__(
@@ -183,11 +188,12 @@ class InferenceRole(_JobRole):
             stage=stage,
             purpose="inference",
             jobs=("Processing", "Transform"),
+            folders=["inference", CHECKS],
             data_bucket=data_bucket,
             functions=functions,
             image_repository_arns=image_repository_arns,
             network=network,
-            description=f"Scores batches with approved versions of {model.model_name}",
+            description=f"Scores batches with versions of {model.model_name}",
             statements=[
                 Statement("OwnModels", manage, [models]),
                 *registry.read_statements(model),

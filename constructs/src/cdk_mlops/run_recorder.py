@@ -14,6 +14,8 @@ from cdk_mlops.stage_data_bucket import DataBucket
 
 EVENT_SOURCE = "cdk-mlops"
 FINDING = "Batch Finding"
+# Part of the keys of check runs, beside `inference`.
+CHECKS = "checks"
 
 
 class RunRecorder(Construct):
@@ -47,10 +49,11 @@ class RunRecorder(Construct):
         check_stage("stage", stage)
         super().__init__(scope, construct_id)
         self._model, self._stage = model, stage
-        runs = f"{model.model_name}/inference/*"
+        # batches and checks
+        runs = [f"{model.model_name}/{folder}/*" for folder in ("inference", CHECKS)]
         written = [f"{model.model_name}/state/scored/*"]
         if writes_verdicts:
-            written.append(f"{runs}/data-quality/verdict.json")
+            written += [f"{run}/data-quality/verdict.json" for run in runs]
         own_events = {"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": FINDING}}
         own_metrics = {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}}
         handler = HandlerFunction(
@@ -63,8 +66,10 @@ class RunRecorder(Construct):
             purpose="recorder",
             description=f"Announces findings about batches of {model.model_name} and records predictions",
             statements=[
-                list_bucket("ListReports", data_bucket.bucket_arn, [runs]),
-                read_objects("ReadReports", data_bucket.bucket_arn, [f"{runs}/data-quality/*"]),
+                list_bucket("ListReports", data_bucket.bucket_arn, runs),
+                read_objects(
+                    "ReadReports", data_bucket.bucket_arn, [f"{run}/data-quality/*" for run in runs]
+                ),
                 write_objects("Record", data_bucket.bucket_arn, written),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
                 Statement(

@@ -50,6 +50,8 @@ class Verdict:
                     "threshold": found.threshold,
                     "drifted": found.drifted,
                     "simple": found.simple,
+                    "before": found.before,
+                    "after": found.after,
                 }
                 for found in self.comparisons
             ],

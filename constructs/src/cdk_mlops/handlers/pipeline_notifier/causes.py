@@ -11,6 +11,8 @@ from typing import Any
 from shared.text import one_line
 
 NO_APPROVED_MODEL = "NoApprovedModel"
+VERSION_NOT_FOUND = "VersionNotFound"
+VERSION_NOT_APPROVED = "VersionNotApproved"
 BATCH_NOT_FOUND = "BatchNotFound"
 BATCH_AMBIGUOUS = "BatchAmbiguous"
 BATCH_ALREADY_SCORED = "BatchAlreadyScored"
@@ -22,6 +24,8 @@ STOPPED = "Stopped"
 
 _WORDS = (
     NO_APPROVED_MODEL,
+    VERSION_NOT_FOUND,
+    VERSION_NOT_APPROVED,
     BATCH_NOT_FOUND,
     BATCH_AMBIGUOUS,
     BATCH_ALREADY_SCORED,

@@ -10,16 +10,30 @@ from typing import Any
 from pipeline_notifier import causes
 from pipeline_notifier.events import DELIVERED
 from pipeline_notifier.facts import Facts, decision_key
-from pipeline_notifier.places import bucket_page, make_run, start_again, step_logs
+from pipeline_notifier.places import (
+    NEWEST_APPROVED,
+    UNKNOWN_BATCH,
+    again,
+    bucket_page,
+    make_run,
+    start_again,
+    step_logs,
+    version_wanted,
+)
 from shared.alerts import Alert
-from shared.text import one_line, short_number, shorten
+from shared.checks import OF_A_CHECK
+from shared.text import number, one_line, short_number, shorten
 
 MOST_FEATURES = 20
 MESSAGE_LIMIT = 1500
-# Stands in a command where the batch isn't known: the command must not score the default batch unseen.
-UNKNOWN_BATCH = "s3://<the batch>"
 # Nobody expects a retraining from these.
-_NOTHING_TO_SCORE = (causes.NO_APPROVED_MODEL, causes.BATCH_NOT_FOUND, causes.BATCH_ALREADY_SCORED)
+_NOTHING_TO_SCORE = (
+    causes.NO_APPROVED_MODEL,
+    causes.VERSION_NOT_FOUND,
+    causes.VERSION_NOT_APPROVED,
+    causes.BATCH_NOT_FOUND,
+    causes.BATCH_ALREADY_SCORED,
+)
 _RETRAINS_ON = {
     "drift": "drift only",
     "violation": "drift and on data-quality violations",
@@ -58,11 +72,11 @@ def compose(facts: Facts, place: Place) -> Alert:
     return Alert(
         stage=place.stage,
         model=facts.model,
-        title=words.title,
+        title=f"check: {words.title}" if facts.check else words.title,
         happened=_happened(facts, place),
         why=[*words.why, *(f"Not known: {trouble}." for trouble in facts.unknown)],
         done=_done(facts, place),
-        todo=[*words.todo, *_where(facts, place)],
+        todo=[*(_check_todo(facts, place) if facts.check else words.todo), *_where(facts, place)],
     )
 
 
@@ -125,8 +139,8 @@ def _done(facts: Facts, place: Place) -> list[str]:
             f"Whether a retraining starts was not decided yet when this was sent; it will be written to {where}."
         )
     elif facts.kind == "inference" and facts.cause.word not in _NOTHING_TO_SCORE:
-        setting = _RETRAINS_ON.get(facts.retrain_on, facts.retrain_on)
-        lines.append(f"No retraining was started: this model retrains on {setting}.")
+        why = f"this model retrains on {_RETRAINS_ON.get(facts.retrain_on, facts.retrain_on)}"
+        lines.append(f"No retraining was started: {OF_A_CHECK if facts.check else why}.")
     elif facts.cause.word == causes.REJECTED:
         lines.append("Nothing was registered; the approved version stays in use.")
     return lines
@@ -151,18 +165,19 @@ def _where(facts: Facts, place: Place) -> list[str]:
         else []
     )
     if facts.kind:
-        folder = f"{facts.model}/{facts.kind}/{run.execution_id}/"
-        lines.append(f"Files of the run: {bucket_page(region, place.data_bucket, folder)}")
+        lines.append(f"Files of the run: {bucket_page(region, place.data_bucket, f'{facts.folder}/')}")
     lines.append(f"The run: SageMaker Studio, Pipelines, {run.pipeline}, execution {run.execution_id}.")
     return lines
 
 
-def _again(facts: Facts, place: Place, **more: str) -> str:
-    """Command that starts the same run again, with the same batch."""
-    if not facts.kind:
-        return start_again(facts.run, place.stage)
-    batch = {"INPUT": facts.batch.uri or UNKNOWN_BATCH} if facts.kind == "inference" else {}
-    return make_run(facts.kind, place.stage, facts.model, **batch, **more)
+def _check_todo(facts: Facts, place: Place) -> list[str]:
+    lines = ["The run was a delivery's check of this stage: nobody waits for its predictions."]
+    if facts.cause.word == causes.DRIFT:
+        lines.append(
+            "A check shifts a batch on purpose to see this very message. Where it passed, there is nothing to do."
+        )
+    lines.append(f"Where the check failed: mend the cause, then make check-stage STAGE={place.stage}")
+    return lines
 
 
 def _registry(place: Place) -> str:
@@ -184,7 +199,33 @@ def _no_approved_model(facts: Facts, place: Place) -> Words:
         [
             f"List the versions: make versions. Approve one{_registry(place)}: {_decide('approve', facts)}",
             f"Without any version: {make_run('train', 'dev', facts.model)}",
-            f"Then score the batch: {_again(facts, place)}",
+            f"Then score the batch: {again(facts, place.stage)}",
+        ],
+    )
+
+
+def _version_not_found(facts: Facts, place: Place) -> Words:
+    return Words(
+        "nothing scored, there is no such model version",
+        [f"VersionNotFound: {facts.cause.message}"],
+        [
+            "List the versions: make versions.",
+            f"Score the batch with another: {again(facts, place.stage, VERSION='<number>')}",
+            f"Or with the newest approved one: {again(facts, place.stage, VERSION=NEWEST_APPROVED)}",
+        ],
+    )
+
+
+def _version_not_approved(facts: Facts, place: Place) -> Words:
+    named = re.match(r"version (\d+) ", facts.cause.message)
+    version = named.group(1) if named else "<number>"
+    return Words(
+        "nothing scored, the model version is not approved",
+        [f"VersionNotApproved: {facts.cause.message}"],
+        [
+            f"If it should be used{_registry(place)}: {_decide('approve', facts, version)}",
+            f"Then score the batch: {again(facts, place.stage)}",
+            f"Or score it with the newest approved one: {again(facts, place.stage, VERSION=NEWEST_APPROVED)}",
         ],
     )
 
@@ -195,7 +236,7 @@ def _batch_not_found(facts: Facts, place: Place) -> Words:
         [f"{facts.cause.word}: {facts.cause.message}"],
         [
             'Deliver the batch to the address above, or mend the model\'s "batch" in cdk.json and deploy.',
-            f"Then: {_again(facts, place)}",
+            f"Then: {again(facts, place.stage)}",
         ],
     )
 
@@ -206,7 +247,7 @@ def _batch_ambiguous(facts: Facts, place: Place) -> Words:
         [f"BatchAmbiguous: {facts.cause.message}"],
         [
             "Rename one of the objects, or give each batch a folder of its own.",
-            f"Then score it: {_again(facts, place)}",
+            f"Then score it: {again(facts, place.stage)}",
         ],
     )
 
@@ -217,7 +258,7 @@ def _batch_already_scored(facts: Facts, place: Place) -> Words:
         [f"BatchAlreadyScored: {facts.cause.message}"],
         [
             "If no new batch was due, nothing. If one was, find out why it wasn't delivered.",
-            f"To score this one again: {_again(facts, place, RESCORE='true')}",
+            f"To score this one again: {again(facts, place.stage, RESCORE='true')}",
         ],
     )
 
@@ -233,25 +274,23 @@ def _drift(facts: Facts, place: Place) -> Words:
     features = drifted(facts)
     message = facts.cause.message or one_line((facts.run.finding or {}).get("message", ""))
     why = ["DataDriftDetected:" if features else f"DataDriftDetected: {shorten(message, MESSAGE_LIMIT)}"]
-    why += [_drift_line(item, facts) for item in features[:MOST_FEATURES]]
+    why += [_drift_line(item) for item in features[:MOST_FEATURES]]
     if len(features) > MOST_FEATURES:
         why.append(f"- and {len(features) - MOST_FEATURES} more")
     told = ", ".join(f"{item.get('name')} {short_number(item.get('distance'))}" for item in features)
     return Words(f"data drift in {told}" if told else "data drift", why, _drift_todo(facts, place))
 
 
-def _drift_line(item: dict[str, Any], facts: Facts) -> str:
+def _drift_line(item: dict[str, Any]) -> str:
     distance, limit = short_number(item.get("distance")), short_number(item.get("threshold"))
     # the robust distance is the simple one less what chance explains
     corrected = item.get("simple") is not None and item["simple"] != item.get("distance")
     far = f"{distance} beyond what chance explains" if corrected else f"distance {distance}"
     line = f"- {_name(item.get('name'))}: {far} (limit {limit})"
-    # verdict.json has the means in its sentence only
-    means = re.search(
-        rf"(?<!\w){re.escape(str(item.get('name')))} \([^()]*, mean (\S+) before and (\S+) now\)",
-        str((facts.verdict or {}).get("message", "")),
-    )
-    return f"{line}, mean {means.group(1)} in training and {means.group(2)} in the batch" if means else line
+    before, after = item.get("before"), item.get("after")
+    if before is None or after is None:
+        return line
+    return f"{line}, mean {number(before, 2)} in training and {number(after, 2)} in the batch"
 
 
 def _name(value: object) -> str:
@@ -279,7 +318,10 @@ def _drift_todo(facts: Facts, place: Place) -> list[str]:
         )
     if facts.run.status != DELIVERED:
         batch = facts.batch.uri or UNKNOWN_BATCH
-        command = start_again(facts.run, place.stage, transform_input=batch, PredictionsOnDrift="deliver")
+        version = version_wanted(facts, "ModelVersion")
+        command = start_again(
+            facts.run, place.stage, transform_input=batch, PredictionsOnDrift="deliver", **version
+        )
         lines.append(f"To score the batch all the same: {command}")
     return lines
 
@@ -298,7 +340,7 @@ def _violation(facts: Facts, place: Place) -> Words:
     title = f"broken batch, {', '.join(checks)}" if checks else "broken batch, data quality violated"
     todo = [
         "Have the batch repaired where it is made, and delivered to the same address.",
-        f"Then score it: {_again(facts, place)}",
+        f"Then score it: {again(facts, place.stage)}",
     ]
     return Words(title, why, todo)
 
@@ -326,7 +368,7 @@ def _stopped(facts: Facts, place: Place) -> Words:
         why,
         [
             "If that was meant, nothing. Else CloudTrail's StopPipelineExecution says who did it.",
-            f"Start it again: {_again(facts, place)}",
+            f"Start it again: {again(facts, place.stage)}",
         ],
     )
 
@@ -337,12 +379,14 @@ def _step_failed(facts: Facts, place: Place) -> Words:
     return Words(
         f"the {facts.kind or facts.run.pipeline} run failed{at}",
         [facts.cause.message or "SageMaker gave no reason."],
-        ["Read the step's log, mend the cause.", f"Start it again: {_again(facts, place)}"],
+        ["Read the step's log, mend the cause.", f"Start it again: {again(facts, place.stage)}"],
     )
 
 
 _WRITERS: dict[str, Callable[[Facts, Place], Words]] = {
     causes.NO_APPROVED_MODEL: _no_approved_model,
+    causes.VERSION_NOT_FOUND: _version_not_found,
+    causes.VERSION_NOT_APPROVED: _version_not_approved,
     causes.BATCH_NOT_FOUND: _batch_not_found,
     causes.BATCH_AMBIGUOUS: _batch_ambiguous,
     causes.BATCH_ALREADY_SCORED: _batch_already_scored,

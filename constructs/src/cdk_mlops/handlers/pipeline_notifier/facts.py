@@ -9,7 +9,7 @@ from typing import Any
 from pipeline_notifier.batch import Batch, find_batch
 from pipeline_notifier.causes import DRIFT, VIOLATION, Cause, find_cause, read_step
 from pipeline_notifier.events import DELIVERED, Run
-from shared import log
+from shared import checks, log
 from shared.aws import AwsError, error_code, error_text, pages
 from shared.objects import ObjectStore, UnreadableObject
 
@@ -31,6 +31,10 @@ class Facts:
         What the retrain function wrote about the run.
     awaited
         Whether the retrain function decides about runs like this.
+    parameters
+        What the run was started with, of inference runs that ended badly.
+    check
+        Whether the run was a check.
     unknown
         What could not be read, and why, in words.
     """
@@ -43,6 +47,8 @@ class Facts:
     decision: dict[str, Any] | None = None
     awaited: bool = False
     batch: Batch = field(default_factory=Batch)
+    parameters: dict[str, str] = field(default_factory=dict)
+    check: bool = False
     unknown: list[str] = field(default_factory=list)
 
     @property
@@ -59,6 +65,12 @@ class Facts:
         if known or not self.run.finding:
             return known
         return "inference"
+
+    @property
+    def folder(self) -> str:
+        """Key prefix of what the run wrote into the data bucket."""
+        kind = checks.FOLDER if self.check else self.kind
+        return f"{self.model}/{kind}/{self.run.execution_id}"
 
     @property
     def retrain_on(self) -> str:
@@ -101,13 +113,22 @@ class FactFinder:
         facts = Facts(run, tags, cause, execution, unknown=unknown)
         facts.batch = find_batch(run.finding, steps, cause.message)
         if facts.kind == "inference":
-            facts.verdict = self._read(
-                f"{facts.model}/inference/{run.execution_id}/data-quality/verdict.json", unknown
-            )
+            self._look_for_check(facts)
+            facts.verdict = self._read(f"{facts.folder}/data-quality/verdict.json", unknown)
             facts.awaited = covered(facts)
             # a rule on a named step decides about runs that the model's setting doesn't cover: one look
             facts.decision = self._decision(facts, min(WAIT_SECONDS, seconds_left) if facts.awaited else 0.0)
         return facts
+
+    def _look_for_check(self, facts: Facts) -> None:
+        if facts.run.finding:
+            facts.check = facts.run.finding.get("check") is True
+            return
+        try:
+            facts.parameters = checks.run_parameters(self._sagemaker, facts.run.execution_arn)
+        except AwsError as error:
+            facts.unknown.append(f"the run's parameters could not be listed ({error_code(error)})")
+        facts.check = checks.is_check(facts.parameters.get("RunUri", ""), self._store.bucket, facts.model)
 
     def _execution(self, run: Run, unknown: list[str]) -> dict[str, Any]:
         try:

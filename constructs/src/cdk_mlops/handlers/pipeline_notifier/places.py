@@ -7,8 +7,12 @@ from urllib.parse import quote
 
 from pipeline_notifier.causes import FailedStep
 from pipeline_notifier.events import Run
+from pipeline_notifier.facts import Facts
 from shared.aws import Arn, console_host
 
+# Stands in a command where the batch isn't known: the command must not score the default batch unseen.
+UNKNOWN_BATCH = "s3://<the batch>"
+NEWEST_APPROVED = "newest_approved"
 _LOG_GROUPS = {
     "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
     "QualityCheck": "/aws/sagemaker/ProcessingJobs",
@@ -60,3 +64,19 @@ def make_run(kind: str, stage: str, model: str, **given: str) -> str:
     """Command of the repository that starts a model's pipeline and follows it."""
     words = {"PIPELINE": kind, "STAGE": stage, "MODEL": model, **given}
     return "make run " + " ".join(f"{name}={quote_word(value)}" for name, value in words.items())
+
+
+def again(facts: Facts, stage: str, **more: str) -> str:
+    """Command that starts the same run again, with the same batch and version."""
+    if not facts.kind:
+        return start_again(facts.run, stage)
+    if facts.kind != "inference":
+        return make_run(facts.kind, stage, facts.model, **more)
+    given = {"INPUT": facts.batch.uri or UNKNOWN_BATCH, **version_wanted(facts, "VERSION"), **more}
+    return make_run(facts.kind, stage, facts.model, **given)
+
+
+def version_wanted(facts: Facts, name: str) -> dict[str, str]:
+    """The version that the run had asked for, under that name; nothing where it took the newest approved one."""
+    wanted = facts.parameters.get("ModelVersion", NEWEST_APPROVED)
+    return {} if wanted == NEWEST_APPROVED else {name: wanted}

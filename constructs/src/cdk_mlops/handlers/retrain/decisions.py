@@ -18,6 +18,7 @@ from typing import Any
 from retrain.conditions import Settings, Situation, assess
 from retrain.triggers import Trigger
 from shared import log
+from shared.checks import OF_A_CHECK, is_check, run_parameters
 from shared.objects import ObjectStore
 from shared.text import one_line, parse_time, shorten
 
@@ -61,7 +62,9 @@ class Retrainer:
     def _new_decision(self, trigger: Trigger) -> dict[str, Any]:
         last = self.store.read_json(self._last_key)
         being_started = self._being_started(last.value if last else None, trigger.execution_id)
-        if being_started:
+        if self._is_check(trigger):
+            situation = Situation(OF_A_CHECK)
+        elif being_started:
             situation = Situation(being_started)
         else:
             situation = assess(
@@ -81,6 +84,12 @@ class Retrainer:
             "event_id": trigger.event_id,
             "decided_at": self.now().isoformat(timespec="seconds"),
         }
+
+    def _is_check(self, trigger: Trigger) -> bool:
+        if not trigger.execution_arn:
+            return trigger.check
+        run_uri = run_parameters(self.sagemaker, trigger.execution_arn).get("RunUri", "")
+        return is_check(run_uri, self.settings.data_bucket, self.settings.model_name)
 
     def _complete(self, decision: dict[str, Any]) -> dict[str, Any]:
         rival = self._take_last(decision)

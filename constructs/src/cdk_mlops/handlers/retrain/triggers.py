@@ -30,6 +30,10 @@ class Trigger:
         `drift`, `violation`, `failure` (a run failed) or `step` (a named step failed: the rule chose it).
     model
         Name of the model where the event says it.
+    execution_arn
+        ARN of the run, where the event doesn't say whether it was a check and the run has to be asked.
+    check
+        Whether the event says that it was one.
     """
 
     event_id: str
@@ -38,6 +42,8 @@ class Trigger:
     pipeline: str
     model: str | None = None
     message: str = ""
+    execution_arn: str = ""
+    check: bool = False
 
     def covered(self, retrain_on: str) -> bool:
         """Whether the model's setting retrains on this cause."""
@@ -60,17 +66,28 @@ def read_trigger(event: dict[str, Any]) -> Trigger | None:
         if finding not in ("drift", "violation"):
             raise BadEvent(f"a Batch Finding must say drift or violation, got '{finding}'")
         run, pipeline = _needed(detail, "pipelineExecutionId"), _needed(detail, "pipelineName")
-        return Trigger(event_id, finding, run, pipeline, detail.get("model"), str(detail.get("message", "")))
+        return Trigger(
+            event_id,
+            finding,
+            run,
+            pipeline,
+            detail.get("model"),
+            str(detail.get("message", "")),
+            check=detail.get("check") is True,
+        )
     if kind == "SageMaker Model Building Pipeline Execution Status Change":
         if detail.get("currentPipelineExecutionStatus") != "Failed":
             return None
-        run, pipeline = _split(_needed(detail, "pipelineExecutionArn"))
-        return Trigger(event_id, "failure", run, pipeline)
+        arn = _needed(detail, "pipelineExecutionArn")
+        run, pipeline = _split(arn)
+        return Trigger(event_id, "failure", run, pipeline, execution_arn=arn)
     if kind == "SageMaker Model Building Pipeline Execution Step Status Change":
         if detail.get("currentStepStatus") != "Failed":
             return None
-        run, pipeline = _split(_needed(detail, "pipelineExecutionArn"))
-        return Trigger(event_id, "step", run, pipeline, message=f"step {detail.get('stepName')} failed")
+        arn = _needed(detail, "pipelineExecutionArn")
+        run, pipeline = _split(arn)
+        message = f"step {detail.get('stepName')} failed"
+        return Trigger(event_id, "step", run, pipeline, message=message, execution_arn=arn)
     raise BadEvent(f"no retraining is known for events of the detail-type '{kind}'")
 
 

@@ -12,12 +12,15 @@ from run_recorder.metrics import put_metrics
 from run_recorder.verdicts import LISTED, MESSAGE_LIMIT, BadVerdict, Verdict, from_violations
 from shared import log
 from shared.aws import AwsError, split_uri
+from shared.checks import is_check
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
 from shared.text import number, one_line, shorten
 
 FINDINGS = {"drift": "DriftDetected", "violation": "ViolationDetected"}
 EVENT_SOURCE = "cdk-mlops"
 EVENT_TYPE = "Batch Finding"
+# What a record of a scored batch says about where its code came from.
+ORIGIN = ("code_uri", "git_commit", "definition_sha256")
 
 
 class BadRequest(Exception):
@@ -64,6 +67,7 @@ class Recorder:
         uri = required(event, "verdict_uri")
         verdict = Verdict.parse(self._read(uri))
         message = verdict.describe(finding)
+        check = self._is_check(uri)
         self._put_event(
             {
                 "finding": finding,
@@ -78,9 +82,11 @@ class Recorder:
                 "message": message,
                 "features": verdict.drifted[:LISTED],
                 "violations": [_short(violation) for violation in verdict.violations[:LISTED]],
+                "check": check,
             }
         )
-        self._metrics({FINDINGS[finding]: 1})
+        if not check:
+            self._metrics({FINDINGS[finding]: 1})
         return {"message": message}
 
     def explain_rejection(self, event: dict[str, Any]) -> dict[str, str]:
@@ -105,7 +111,7 @@ class Recorder:
         return {"message": shorten("the new model is not registered: " + "; ".join(reasons), MESSAGE_LIMIT)}
 
     def record_predictions(self, event: dict[str, Any]) -> dict[str, str]:
-        """Note that a batch is scored, after looking whether the predictions exist."""
+        """Note that a batch is scored, after looking whether the predictions exist; a check is not noted."""
         uri, digest = required(event, "predictions_uri"), required(event, "batch_digest")
         bucket, key = split_uri(uri)
         found = [item for item in self.open_bucket(bucket).listing(key) if item.size and _below(item, key)]
@@ -113,6 +119,8 @@ class Recorder:
             raise PredictionsMissing(
                 f"there is no prediction below {uri}: the transform ended without output"
             )
+        if self._is_check(uri):
+            return {"predictions_uri": uri}
         execution_id = required(event, "execution_id")
         rows = _count(str(event.get("rows", "")))
         if rows is None:
@@ -126,6 +134,7 @@ class Recorder:
             "rows": rows,
             "execution_id": execution_id,
             "scored_at": self.now().isoformat(timespec="seconds"),
+            **{name: str(event.get(name, "")) for name in ORIGIN},
         }
         own = self.open_bucket(self.settings.data_bucket)
         own.write_json(f"{self.settings.model_name}/state/scored/{digest}.json", record)
@@ -154,6 +163,9 @@ class Recorder:
             "action": document["action"],
             "message": shorten(one_line(document["message"]), MESSAGE_LIMIT),
         }
+
+    def _is_check(self, uri: str) -> bool:
+        return is_check(uri, self.settings.data_bucket, self.settings.model_name)
 
     def _read(self, uri: str) -> dict[str, Any]:
         bucket, key = split_uri(uri)
