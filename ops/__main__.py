@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, data, registry, runs
+from ops import adopt, data, delivery_commands, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -55,8 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         ("model", "folder or name of the model; only needed where there are several"),
         ("note", "why a version is approved or rejected"),
         ("data", "folder of the data files; data/ by default"),
+        ("to", "id of the promotion to go back to; see make promotions"),
+        ("assembly", "folder of the synthesized assembly; cdk.out by default"),
     ):
         parser.add_argument(f"--{name}", default=os.environ.get(name.upper()) or None, help=text)
+    parser.add_argument("--json", action="store_true", default=os.environ.get("JSON") in ("1", "true"))
     parser.add_argument("--rescore", nargs="?", const="true", default=os.environ.get("RESCORE") or "false")
     return parser
 
@@ -201,6 +204,7 @@ COMMANDS = {
     "versions": _versions,
     "approve": _approve,
     "reject": _reject,
+    **delivery_commands.COMMANDS,
 }
 
 if __name__ == "__main__":

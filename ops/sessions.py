@@ -82,3 +82,8 @@ def assume(session: Any, role_arn: str, region: str, *, name: str) -> Any:
         aws_session_token=keys["SessionToken"],
         region_name=region,
     )
+
+
+def in_build() -> bool:
+    """Return whether this is a build of the delivery (``MLOPS_BUILD=true``), which has roles instead of profiles."""
+    return os.environ.get("MLOPS_BUILD") == "true"

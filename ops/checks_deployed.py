@@ -1,0 +1,60 @@
+"""Are the pipelines that a stage has those of the assembly?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import botocore.exceptions
+
+from ops.assembly import CODE, COMMIT, DEFINITION, StackAssembly
+from ops.checks_common import CheckError
+from stacks.installation import Settings, Stage
+
+COMPARED = {DEFINITION: "definition", CODE: "code", COMMIT: "commit"}
+
+
+def compare(
+    settings: Settings, stage: Stage, sagemaker: Any, expected: StackAssembly, *, say: Callable[[str], None]
+) -> None:
+    """Compare definition, code and commit of a stage's pipelines with the assembly's.
+
+    Raises
+    ------
+    CheckError
+        At the first difference.
+    """
+    for name, wanted in sorted(expected.pipelines.items()):
+        found = tags_of(settings, stage, sagemaker, name)
+        if found is None:
+            raise CheckError(
+                f"{stage.name}: expected the pipeline {name}; found none in account {stage.account};"
+                f" deploy {expected.name} first"
+            )
+        for tag, word in COMPARED.items():
+            if found.get(tag) != wanted.get(tag):
+                raise CheckError(
+                    f"{stage.name}: expected {name} to have the {word} {wanted.get(tag)} of the assembly in"
+                    f" {expected.folder}; found {found.get(tag, 'none')}; deploy {expected.name}, or synthesize what"
+                    " is deployed: make synth"
+                )
+    count, commit = len(expected.pipelines), expected.commit[:12]
+    say(f"{stage.name}: {count} pipelines have the definitions and code of commit {commit}")
+
+
+def tags_of(settings: Settings, stage: Stage, sagemaker: Any, pipeline: str) -> Mapping[str, str] | None:
+    """Return a pipeline's tags; None where there is no such pipeline."""
+    arn = f"arn:{settings.partition}:sagemaker:{stage.region}:{stage.account}:pipeline/{pipeline.lower()}"
+    found: dict[str, str] = {}
+    more: dict[str, str] = {}
+    try:
+        while True:
+            page = sagemaker.list_tags(ResourceArn=arn, **more)
+            found |= {tag["Key"]: tag["Value"] for tag in page["Tags"]}
+            if not page.get("NextToken"):
+                return found
+            more = {"NextToken": page["NextToken"]}
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFound", "ValidationException"):
+            return None
+        raise
