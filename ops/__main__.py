@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, data, delivery_commands, registry, runs
+from ops import adopt, data, delivery_commands, permissions, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         ("model", "folder or name of the model; only needed where there are several"),
         ("note", "why a version is approved or rejected"),
         ("data", "folder of the data files; data/ by default"),
+        ("stages", "accounts whose stacks are compared, such as 'registry dev'"),
+        ("approval", "pipeline/stage/action of a manual approval that waits meanwhile"),
         ("to", "id of the promotion to go back to; see make promotions"),
         ("assembly", "folder of the synthesized assembly; cdk.out by default"),
     ):
@@ -194,6 +196,14 @@ def _alerts(settings: Settings, options: argparse.Namespace) -> None:
             say(f"== {message.subject}\n{message.body}\n")
 
 
+def _assembly(options: argparse.Namespace) -> Path:
+    return Path(options.assembly or data.ROOT / "cdk.out")
+
+
+def _permissions(settings: Settings, options: argparse.Namespace) -> int:
+    return permissions.run(settings, options.stages, _assembly(options), options.approval, say=say)
+
+
 COMMANDS = {
     "alerts": _alerts,
     "adopt": _adopt,
@@ -204,6 +214,7 @@ COMMANDS = {
     "versions": _versions,
     "approve": _approve,
     "reject": _reject,
+    "permissions": _permissions,
     **delivery_commands.COMMANDS,
 }
 

@@ -72,7 +72,43 @@ def assume(session: Any, role_arn: str, region: str, *, name: str) -> Any:
             f"{identity} may not become {role_arn} ({error.response['Error']['Code']}): name it in the settings under"
             " mlops.people.approvers, and give MFA_SERIAL and MFA_CODE if a second factor is required"
         ) from None
-    keys = answer["Credentials"]
+    return _session_of(session, answer["Credentials"], region)
+
+
+def in_build() -> bool:
+    """Return whether this is a build of the delivery (``MLOPS_BUILD=true``), which has roles instead of profiles."""
+    return os.environ.get("MLOPS_BUILD") == "true"
+
+
+def lookup_session(account_name: str, role_arn: str, account: str, region: str) -> Any:
+    """Return a session that reads what is deployed: in a build by the bootstrap's lookup role, else `session_for`.
+
+    Parameters
+    ----------
+    account_name
+        ``registry``, ``dev`` ...
+    role_arn
+        The lookup role of that account.
+
+    Raises
+    ------
+    CommandError
+        Where nobody may look there.
+    """
+    if not in_build():
+        return session_for(account_name, account, region)
+    session = boto3.Session(region_name=region)
+    try:
+        answer = session.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=f"look-{account_name}")
+    except (botocore.exceptions.ClientError, botocore.exceptions.NoCredentialsError) as error:
+        raise CommandError(
+            f"this build may not become {role_arn} ({' '.join(str(error).split())}): bootstrap {account_name} with"
+            " --trust-for-lookup for the account of the delivery (make bootstrap-help)"
+        ) from None
+    return _session_of(session, answer["Credentials"], region)
+
+
+def _session_of(session: Any, keys: dict[str, str], region: str) -> Any:
     # The profile goes on to say where the services are: it may name the endpoint of an embedded cloud.
     profile = session.profile_name if session.profile_name in session.available_profiles else None
     return boto3.Session(
@@ -82,8 +118,3 @@ def assume(session: Any, role_arn: str, region: str, *, name: str) -> Any:
         aws_session_token=keys["SessionToken"],
         region_name=region,
     )
-
-
-def in_build() -> bool:
-    """Return whether this is a build of the delivery (``MLOPS_BUILD=true``), which has roles instead of profiles."""
-    return os.environ.get("MLOPS_BUILD") == "true"
