@@ -135,9 +135,6 @@ rollback: $(READY)  ## deploy the promotion before the present one again: make r
 trace: $(READY)  ## which commit, data, parameters and metrics made a version: make trace VERSION=1 [MODEL=folder] [JSON=true]
 	@$(PY) -m ops trace
 
-permissions: $(READY)  ## what a deployment would let anybody do beyond today: make permissions STAGES="registry dev" [ASSEMBLY=cdk.out]
-	@$(PY) -m ops permissions
-
 local-up: $(READY)  ## start an embedded cloud and keep it running
 	@profiles=$$($(PY) -m ops local-profiles) && $(PY) -m local_cloud up $$profiles
 
