@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, data, delivery_commands, permissions, registry, runs
+from ops import adopt, ci_commands, data, delivery_commands, permissions, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -216,6 +216,7 @@ COMMANDS = {
     "reject": _reject,
     "permissions": _permissions,
     **delivery_commands.COMMANDS,
+    **ci_commands.COMMANDS,
 }
 
 if __name__ == "__main__":

@@ -26,7 +26,13 @@ def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
     """Add the installation's stacks to an app and return them by name."""
     build = {account: _builder(account, settings) for account in settings.accounts}
     stacks: dict[str, cdk.Stack] = {STACKS[account]: builder(app) for account, builder in build.items()}
-    if settings.delivery is not None:
+    if settings.delivery is not None and settings.delivery.by != "codepipeline":
+        from stacks.ci_delivery import CiDeliveryStack
+
+        stacks["DeliveryStack"] = CiDeliveryStack(
+            app, "DeliveryStack", settings=settings, delivery=settings.delivery
+        )
+    elif settings.delivery is not None:
         from stacks.delivery_stack import DeliveryStack  # what it needs of CDK is a tenth of a synthesis
 
         optional = {"staging": build["staging"]} if "staging" in build else {}
