@@ -72,6 +72,23 @@ class InstanceTypes:
 
 
 @dataclass(frozen=True)
+class BranchOf:
+    """What a model on a feature branch has of main's: the definitions, and the data that it reads.
+
+    Attributes
+    ----------
+    prefix, model_name
+        Main's: names of jobs in the definitions begin with the one, keys of the data with the other.
+    job_prefix
+        What the names of the branch's jobs begin with instead.
+    """
+
+    prefix: str
+    model_name: str
+    job_prefix: str
+
+
+@dataclass(frozen=True)
 class Model:
     """One model: the names that its folder gives it, and how this installation runs it."""
 
@@ -86,6 +103,12 @@ class Model:
     predictions_on_drift: str
     instance_types: InstanceTypes
     reminder_days: int
+    branch_of: BranchOf | None = None
+
+    @property
+    def data_name(self) -> str:
+        """Return the first part of the keys of its training data and batches."""
+        return self.model_name if self.branch_of is None else self.branch_of.model_name
 
 
 @dataclass(frozen=True)

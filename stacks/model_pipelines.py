@@ -93,7 +93,7 @@ class ModelPipelines(Construct):
         self, kind: PipelineKind, role_class: type[TrainRole] | type[InferenceRole]
     ) -> SageMakerPipeline:
         stage, model, settings = self._stage, self._model, self._settings
-        title = kind.title()
+        title, branch = kind.title(), self._model.branch_of
         role = role_class(
             self,
             f"{title}Role",
@@ -117,6 +117,7 @@ class ModelPipelines(Construct):
             code=str(self._code),
             code_bucket=self._data,
             code_prefix=f"{model.model_name}/scripts",
+            rename_jobs=None if branch is None else {branch.prefix: branch.job_prefix},
             tags={
                 "mlops:model": model.model_name,
                 "mlops:prefix": model.prefix,
@@ -129,7 +130,9 @@ class ModelPipelines(Construct):
 
     def _parameters(self, kind: PipelineKind, role_arn: str) -> dict[str, str]:
         settings, stage, model = self._settings, self._stage, self._model
-        home = f"s3://{stage.data_bucket_name}/{model.model_name}"
+        home, data = (
+            f"s3://{stage.data_bucket_name}/{name}" for name in (model.model_name, f"{model.data_name}/data")
+        )
         values = {
             "RoleArn": role_arn,
             "ImageUri": settings.image_uri,
@@ -142,17 +145,17 @@ class ModelPipelines(Construct):
         }
         if kind == "train":
             values |= {
-                "ArtifactsUri": f"s3://{settings.artifacts_bucket_name}/{model.model_name}/{stage.name}",
+                "ArtifactsUri": f"s3://{self._registry.artifacts_bucket_name}/{model.model_name}/{stage.name}",
                 "ArtifactsKeyArn": self._registry.key.alias_arn,
                 # The slash keeps SageMaker from reading all keys that begin so, such as train-dataset-old/.
-                "InputDataUrl": f"{home}/data/train-dataset/",
+                "InputDataUrl": f"{data}/train-dataset/",
                 "TrainingInstanceType": model.instance_types.training,
                 "AucScoreThreshold": str(model.thresholds.auc),
                 "MinGainOverChampion": str(-model.thresholds.champion_margin),
             }
         else:
             values |= {
-                "transform_input": f"{home}/data/batch-dataset/{model.batch}",
+                "transform_input": f"{data}/batch-dataset/{model.batch}",
                 "TransformInstanceType": model.instance_types.transform,
                 "PredictionsOnDrift": model.predictions_on_drift,
             }

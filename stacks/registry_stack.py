@@ -13,8 +13,13 @@ from stacks.installation import Model, Settings
 
 def names_of(model: Model) -> ModelNames:
     """Return a model's names as the library takes them."""
+    branch = model.branch_of
     return ModelNames(
-        prefix=model.prefix, model_name=model.model_name, package_group=model.model_package_group
+        prefix=model.prefix,
+        model_name=model.model_name,
+        package_group=model.model_package_group,
+        job_prefix=None if branch is None else branch.job_prefix,
+        data_name=None if branch is None else branch.model_name,
     )
 
 

@@ -14,6 +14,7 @@ from cdk_mlops import (
     StageCheckRole,
     StageDataBucket,
 )
+from stacks.branch import MARK
 from stacks.installation import Model, Settings, StageName
 from stacks.model_pipelines import ModelPipelines, removal_of
 from stacks.registry_stack import names_of
@@ -65,6 +66,8 @@ class StageStack(cdk.Stack):
             data_bucket=self.data,
             alerts=topic,
             registry_account=settings.accounts["registry"],
+            # Whoever runs a feature branch follows it; its removal stops what runs, and that is no news.
+            ignored=[f"*{MARK}*"] if stage.name == "dev" else [],
         )
         checkers = settings.checkers_of(stage.name)
         self.checker = (

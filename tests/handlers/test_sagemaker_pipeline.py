@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sagemaker_pipeline.cloudformation import BadRequest, Request
 from sagemaker_pipeline.handler import handle, respond
+from shared.cloudformation import BadRequest, Request
 from tests.handlers.fake_aws import Clock, Context, FakeS3, FakeSageMaker, pipeline_arn, refusal
 
 NAME = "mammo-severity-train-pipeline"

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from sagemaker_pipeline import code_archive
-from sagemaker_pipeline.cloudformation import (
+from sagemaker_pipeline.code_archive import BadArchive, unpack
+from sagemaker_pipeline.definition import BadDefinition, render
+from sagemaker_pipeline.properties import BadProperties, Code, Properties
+from shared.cloudformation import (
     Answer,
     AnswerFailed,
     Request,
@@ -22,9 +25,6 @@ from sagemaker_pipeline.cloudformation import (
     put_answer,
     unmade_id,
 )
-from sagemaker_pipeline.code_archive import BadArchive, unpack
-from sagemaker_pipeline.definition import BadDefinition, render
-from sagemaker_pipeline.properties import BadProperties, Code, Properties
 from tests.handlers.fake_aws import FakeS3, refusal
 
 REQUEST = Request("Create", "https://answers", "arn:stack/Name/1", "request-1", "Pipeline", None)

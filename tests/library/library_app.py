@@ -208,6 +208,15 @@ def stage_template(name: str = "prod", models: int = 1, vpc: bool = False) -> di
     return template_of(stack)
 
 
+@cache
+def passing_template() -> dict[str, Any]:
+    """Return the template of a model that goes with its stack."""
+    stack = new_stack("Passing")
+    data = mlops.StageDataBucket(stack, "Data", stage="dev")
+    mlops.ModelCleanup(stack, "Cleanup", model=MAMMO, stage="dev", data_bucket=data)
+    return template_of(stack)
+
+
 def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """Return the resources of a type, by logical id."""
     return {key: one for key, one in template["Resources"].items() if one["Type"] == kind}

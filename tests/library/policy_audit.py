@@ -21,6 +21,7 @@ KNOW_NO_RESOURCE = (
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
+    "sagemaker:ListModels",
 )
 
 

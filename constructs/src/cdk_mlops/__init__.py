@@ -9,6 +9,7 @@ from cdk_mlops.jenkins_delivery_role import JenkinsDeliveryRole
 from cdk_mlops.job_network import JobNetwork
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
 from cdk_mlops.model_names import ModelNames
+from cdk_mlops.model_cleanup import ModelCleanup
 from cdk_mlops.model_registry import ModelRegistry
 from cdk_mlops.model_resolver import ModelResolver
 from cdk_mlops.people_roles import DataScientistRole, OperatorRole, PipelineUsers
@@ -40,6 +41,7 @@ __all__ = [
     "KmsSharedKey",
     "ModelNames",
     "ModelRegistry",
+    "ModelCleanup",
     "ModelResolver",
     "OperatorRole",
     "Pipeline",

@@ -60,6 +60,7 @@ def people_role(
     principals: Sequence[str],
     require_mfa: bool,
     description: str,
+    prefix: str = "mlops",
 ) -> iam.Role:
     """Return a role that the named people may assume, with multi-factor authentication unless said otherwise."""
     people = iam.CompositePrincipal(*[iam.ArnPrincipal(arn) for arn in principals])
@@ -69,7 +70,7 @@ def people_role(
     return iam.Role(
         scope,
         construct_id,
-        role_name=role_name(stage, purpose),
+        role_name=role_name(stage, purpose, prefix),
         path=role_path(stage, purpose),
         description=description,
         assumed_by=trusted,

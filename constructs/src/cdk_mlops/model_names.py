@@ -27,6 +27,12 @@ class ModelNames:
         First part of every object key of the model. 1 to 63 letters, digits and hyphens.
     package_group
         The model package group in the registry account. 1 to 63 letters, digits and hyphens.
+    job_prefix
+        Begins the names of the model's jobs and SageMaker models, which roles are narrowed to by
+        ``<job_prefix>-<kind>-*``. Default: the prefix.
+    data_name
+        First part of the keys of its training data and batches, which it only reads: a model on a feature branch
+        learns from another one's. Default: the model's name.
 
     Raises
     ------
@@ -37,11 +43,28 @@ class ModelNames:
     prefix: str
     model_name: str
     package_group: str
+    job_prefix: str | None = None
+    data_name: str | None = None
 
     def __post_init__(self) -> None:
         """Check the names."""
         check_pattern(
             "prefix", self.prefix, _PREFIX, "be 1 to 32 lower-case letters, digits and inner hyphens"
         )
-        for prop in ("model_name", "package_group"):
-            check_pattern(prop, getattr(self, prop), _NAME, "be 1 to 63 letters, digits and inner hyphens")
+        for prop, value in (("model_name", self.model_name), ("package_group", self.package_group)):
+            check_pattern(prop, value, _NAME, "be 1 to 63 letters, digits and inner hyphens")
+        if self.job_prefix is not None:
+            rule = "be 1 to 32 lower-case letters, digits and inner hyphens"
+            check_pattern("job_prefix", self.job_prefix, _PREFIX, rule)
+        if self.data_name is not None:
+            check_pattern("data_name", self.data_name, _NAME, "be 1 to 63 letters, digits and inner hyphens")
+
+    @property
+    def jobs(self) -> str:
+        """Return what the names of its jobs and SageMaker models begin with."""
+        return self.prefix if self.job_prefix is None else self.job_prefix
+
+    @property
+    def data(self) -> str:
+        """Return the key prefix of its training data and batches, without a slash at its end."""
+        return f"{self.model_name if self.data_name is None else self.data_name}/data"

@@ -62,7 +62,7 @@ class ModelResolver(Construct):
         check_stage("stage", stage)
         check_choice("versions", versions, VERSIONS)
         super().__init__(scope, construct_id)
-        data, scored = f"{model.model_name}/data/*", f"{model.model_name}/state/scored/*"
+        data, scored = f"{model.data}/*", f"{model.model_name}/state/scored/*"
         checks = f"{model.model_name}/{CHECKS}/batches/*"
         handler = HandlerFunction(
             self,

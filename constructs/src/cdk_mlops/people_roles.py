@@ -52,14 +52,18 @@ class DataScientistRole(PipelineUsers):
     Parameters
     ----------
     stage
-        Such as ``dev``; the role is ``/mlops/<stage>/data-scientist/mlops-<stage>-data-scientist``.
+        Such as ``dev``; the role is ``/mlops/<stage>/data-scientist/<prefix>-<stage>-data-scientist``.
     principals
         ARNs of who may assume it. At least one.
     data_bucket
-        The stage's data: read, all of it.
+        The stage's data.
     require_mfa
         Default: multi-factor authentication is needed. A service's role, such as Studio's, has none: see
         `from_role`.
+    prefix
+        Begins the role's name. Default: ``mlops``.
+    readable
+        Patterns of the keys that it reads. Default: all of the bucket.
 
     Raises
     ------
@@ -76,6 +80,8 @@ class DataScientistRole(PipelineUsers):
         principals: Sequence[str],
         data_bucket: DataBucket,
         require_mfa: bool = True,
+        prefix: str = "mlops",
+        readable: Sequence[str] = ("*",),
     ) -> None:
         _check(stage, principals)
         role = people_role(
@@ -86,8 +92,9 @@ class DataScientistRole(PipelineUsers):
             principals=principals,
             require_mfa=require_mfa,
             description=f"People who start pipelines in {stage} and read their results",
+            prefix=prefix,
         )
-        super().__init__(scope, construct_id, role=role, data_bucket=data_bucket, readable=["*"])
+        super().__init__(scope, construct_id, role=role, data_bucket=data_bucket, readable=readable)
 
     @staticmethod
     def from_role(
@@ -103,7 +110,7 @@ class DataScientistRole(PipelineUsers):
 class OperatorRole(PipelineUsers):
     """Starts inference pipelines of a stage by hand, follows them, and reads results and alerts.
 
-    Parameters as of `DataScientistRole`. Training data and code are not readable.
+    Parameters as of `DataScientistRole`, without the last two. Training data and code are not readable.
     """
 
     def __init__(

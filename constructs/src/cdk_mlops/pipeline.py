@@ -94,11 +94,15 @@ class Pipeline(Construct):
         )
 
 
-def status_pattern(statuses: Sequence[str], pipeline_arn: str | None = None) -> events.EventPattern:
-    """Return the pattern of executions that reach a status, of one pipeline or of all in the account."""
+def status_pattern(
+    statuses: Sequence[str], pipeline_arn: str | None = None, *, but_executions: Sequence[str] = ()
+) -> events.EventPattern:
+    """Return the pattern of executions that reach a status, of one pipeline or of all in the account but some."""
     detail: dict[str, object] = {"currentPipelineExecutionStatus": list(statuses)}
     if pipeline_arn is not None:
         detail["pipelineArn"] = [pipeline_arn]
+    if but_executions:
+        detail["pipelineExecutionArn"] = [{"anything-but": {"wildcard": list(but_executions)}}]
     return events.EventPattern(
         source=["aws.sagemaker"],
         detail_type=["SageMaker Model Building Pipeline Execution Status Change"],

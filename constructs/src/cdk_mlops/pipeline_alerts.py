@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
@@ -35,6 +37,8 @@ class PipelineAlerts(Construct):
         The topic: make one a stage with `AlertTopic`, or use one that exists.
     registry_account
         Named in the messages. Default: not named.
+    ignored
+        Patterns of pipeline names that nobody is told of, such as ``*--*``. Default: none.
 
     Attributes
     ----------
@@ -56,6 +60,7 @@ class PipelineAlerts(Construct):
         data_bucket: DataBucket,
         alerts: TopicForAlerts,
         registry_account: str | None = None,
+        ignored: Sequence[str] = (),
     ) -> None:
         check_stage("stage", stage)
         if registry_account is not None:
@@ -106,9 +111,15 @@ class PipelineAlerts(Construct):
         )
         self.function, self.role = self.handler.function, self.handler.role
         self.dead_letter_queue = self.handler.dead_letter_queue
-        delivered = {"stage": [stage], "delivered": [True]}
+        delivered: dict[str, object] = {"stage": [stage], "delivered": [True]}
+        ended = status_pattern(["Failed", "Stopped"])
+        if ignored:
+            names = list(ignored)
+            delivered["pipelineName"] = [{"anything-but": {"wildcard": names}}]
+            arns = [arn(self, "sagemaker", f"pipeline/{name}/execution/*") for name in names]
+            ended = status_pattern(["Failed", "Stopped"], but_executions=arns)
         self.rules = [
-            self._rule("EndedBadly", status_pattern(["Failed", "Stopped"])),
+            self._rule("EndedBadly", ended),
             self._rule(
                 "Delivered",
                 events.EventPattern(source=[EVENT_SOURCE], detail_type=[FINDING], detail=delivered),

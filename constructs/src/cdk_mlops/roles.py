@@ -45,12 +45,12 @@ class _JobRole(Construct):
         for repository in image_repository_arns:
             check_pattern("image_repository_arns", repository, _REPOSITORY, "be ARNs of ECR repositories")
         super().__init__(scope, construct_id)
-        own = f"{model.prefix}-{purpose}-*"
+        own = f"{model.jobs}-{purpose}-*"
         name = role_name(stage, purpose, model.prefix)
         self.role_arn = iam_arn(self, f"role{role_path(stage, purpose)}{name}")
         key = data_bucket.key
         runs = [f"{model.model_name}/{folder}/*" for folder in folders]
-        readable = (f"{model.model_name}/data/*", f"{model.model_name}/scripts/*", *runs)
+        readable = (f"{model.data}/*", f"{model.model_name}/scripts/*", *runs)
         self.role = service_role(
             self,
             "Resource",
@@ -95,7 +95,7 @@ class _JobRole(Construct):
 class TrainRole(_JobRole):
     """The role of a model's train pipeline and its jobs: it registers versions, but only as waiting for approval.
 
-    It runs jobs named ``<prefix>-train-*``, reads the model's data and code, writes below its own run and
+    It runs jobs named ``<job prefix>-train-*``, reads the model's data and code, writes below its own run and
     artifact prefixes, and is explicitly denied to change any version's status.
 
     Parameters
@@ -156,7 +156,7 @@ class TrainRole(_JobRole):
 class InferenceRole(_JobRole):
     """The role of a model's inference pipeline and its jobs: it can neither register nor approve versions.
 
-    Parameters as of `TrainRole`; its jobs and models are named ``<prefix>-inference-*``,
+    Parameters as of `TrainRole`; its jobs and models are named ``<job prefix>-inference-*``,
     and its check runs write below ``<model_name>/checks/``.
     """
 
@@ -174,7 +174,7 @@ class InferenceRole(_JobRole):
         network: JobNetwork | None = None,
     ) -> None:
         check_stage("stage", stage)
-        models = arn(scope, "sagemaker", f"model/{model.prefix}-inference-*")
+        models = arn(scope, "sagemaker", f"model/{model.jobs}-inference-*")
         manage = [
             "sagemaker:CreateModel",
             "sagemaker:DescribeModel",

@@ -120,6 +120,9 @@ class SageMakerPipeline(Pipeline):
         Where the code is unpacked: ``<code_prefix>/<sha256>/``. Needed with code.
     code_parameter
         The parameter that takes the URI of the unpacked code. Default: ``CodeUri``.
+    rename_jobs
+        What the names of jobs and SageMaker models begin with in the definition, and what with instead, such as
+        ``{"my-model": "my-model--a1b2c3d4"}``. Default: they stay.
     tags
         Tags of the pipeline; ``mlops:stage``, ``mlops:definition`` and ``mlops:code`` are added.
     adopt_existing
@@ -161,6 +164,7 @@ class SageMakerPipeline(Pipeline):
         code_bucket: DataBucket | None = None,
         code_prefix: str | None = None,
         code_parameter: str = CODE_PARAMETER,
+        rename_jobs: Mapping[str, str] | None = None,
         display_name: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -196,6 +200,7 @@ class SageMakerPipeline(Pipeline):
             "ParameterDefaults": defaults,
             "Functions": {marker: function.function_arn for marker, function in functions.items()},
             "AdoptExisting": "true" if adopt_existing else "false",
+            **({} if rename_jobs is None else {"RenameJobs": dict(rename_jobs)}),
         }
         own_tags = {"mlops:stage": stage, "mlops:definition": compiled.sha256}
         statements = self._provider_statements(definition_asset)

@@ -13,6 +13,9 @@ from shared.text import shorten
 # SageMaker: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreatePipeline.html
 MOST_CHARACTERS = 1_048_576
 MOST_VALUE_CHARACTERS = 1024
+# SageMaker appends 26 characters to the beginning of a job's name, which has at most 63.
+MOST_JOB_NAME_CHARACTERS = 37
+_JOB_NAMES = ("ProcessingJobName", "TrainingJobName", "TransformJobName", "ModelName")
 _MARKER = re.compile(r"@function:([^@\s]*)@")
 
 
@@ -20,7 +23,12 @@ class BadDefinition(Exception):
     """The definition, or what is to be filled into it, is wrong."""
 
 
-def render(source: str, defaults: Mapping[str, str], functions: Mapping[str, str]) -> str:
+def render(
+    source: str,
+    defaults: Mapping[str, str],
+    functions: Mapping[str, str],
+    rename_jobs: Mapping[str, str] | None = None,
+) -> str:
     """Fill a compiled definition.
 
     Parameters
@@ -31,16 +39,20 @@ def render(source: str, defaults: Mapping[str, str], functions: Mapping[str, str
         Value of each parameter, as text; replaces a default that is there.
     functions
         ARN for each marker `@function:NAME@`, by NAME.
+    rename_jobs
+        What names of jobs and models begin with, and what with instead. Default: they stay.
 
     Raises
     ------
     BadDefinition
         It is no definition; a name is unknown; a value doesn't fit its type; a parameter is left without a default; a
-        marker is left; or the result is longer than SageMaker takes.
+        marker is left; a job can't be renamed; or the result is longer than SageMaker takes.
     """
     definition = _parse(source)
     _fill_defaults(definition.setdefault("Parameters", []), defaults)
     filled = _replace_markers(definition, functions)
+    if rename_jobs:
+        _rename_jobs(filled["Steps"], rename_jobs)
     text = json.dumps(filled, ensure_ascii=False, separators=(",", ":"))
     if len(text) > MOST_CHARACTERS:
         raise BadDefinition(
@@ -126,3 +138,26 @@ def _replace_markers(node: Any, functions: Mapping[str, str]) -> Any:
         return functions[match.group(1)]
 
     return _MARKER.sub(arn, node)
+
+
+def _rename_jobs(steps: Any, names: Mapping[str, str]) -> None:
+    """Give jobs and models names that begin otherwise; whatever has none of the beginnings would keep a stranger's."""
+    for step in steps:
+        arguments = step.get("Arguments")
+        if not isinstance(arguments, dict):
+            continue
+        for key in _JOB_NAMES:
+            name = arguments.get(key)
+            if isinstance(name, str):
+                arguments[key] = _renamed(name, names)
+        for branch in ("IfSteps", "ElseSteps"):
+            _rename_jobs(arguments.get(branch) or [], names)
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    for old, new in names.items():
+        if name.startswith(f"{old}-"):
+            return (new + name[len(old) :])[:MOST_JOB_NAME_CHARACTERS].rstrip("-")
+    raise BadDefinition(
+        f"the job name '{name}' begins with none of {', '.join(names)}, so it can't be renamed"
+    )

@@ -10,7 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sagemaker_pipeline.cloudformation import (
+from sagemaker_pipeline.code_archive import BadArchive
+from sagemaker_pipeline.definition import BadDefinition
+from sagemaker_pipeline.lifecycle import Lifecycle
+from sagemaker_pipeline.pipelines import Pipelines, Refused
+from sagemaker_pipeline.properties import BadProperties
+from shared import aws, log
+from shared.cloudformation import (
     Answer,
     BadRequest,
     Request,
@@ -19,12 +25,6 @@ from sagemaker_pipeline.cloudformation import (
     put_answer,
     unmade_id,
 )
-from sagemaker_pipeline.code_archive import BadArchive
-from sagemaker_pipeline.definition import BadDefinition
-from sagemaker_pipeline.lifecycle import Lifecycle
-from sagemaker_pipeline.pipelines import Pipelines, Refused
-from sagemaker_pipeline.properties import BadProperties
-from shared import aws, log
 
 # The answer goes out this long before Lambda ends the function.
 MARGIN_SECONDS = 15.0

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagemaker_pipeline.cloudformation import Answer, Request, is_unmade
 from sagemaker_pipeline.code_archive import unpack
 from sagemaker_pipeline.definition import render
 from sagemaker_pipeline.pipelines import Existing, Pipelines, Refused, StillRunning, token
 from sagemaker_pipeline.properties import BadProperties, Properties, text_map
 from shared import log
 from shared.aws import AwsError, error_code, error_text
+from shared.cloudformation import Answer, Request, is_unmade
 
 OWNER_TAG, ADOPTED_TAG = "mlops:owner", "mlops:adopted"
 # CloudFormation's own patience with a Lambda-backed resource, and Lambda's limit.
@@ -93,7 +93,9 @@ class Lifecycle:
         call = {
             "PipelineName": properties.name,
             "PipelineDisplayName": properties.display_name,
-            "PipelineDefinition": render(source, self._defaults(properties, code_uri), properties.functions),
+            "PipelineDefinition": render(
+                source, self._defaults(properties, code_uri), properties.functions, properties.rename_jobs
+            ),
             "RoleArn": properties.role_arn,
         }
         # SageMaker takes no empty description, and an update keeps what it isn't told

@@ -60,6 +60,7 @@ class Properties:
     functions: dict[str, str]
     tags: dict[str, str]
     adopt: bool
+    rename_jobs: dict[str, str]
 
     @classmethod
     def parse(cls, properties: Mapping[str, Any]) -> Properties:
@@ -93,6 +94,7 @@ class Properties:
             },
             tags=text_map(properties, "Tags"),
             adopt=adopt == "true",
+            rename_jobs=text_map(properties, "RenameJobs"),
         )
 
 

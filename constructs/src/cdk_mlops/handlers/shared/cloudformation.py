@@ -112,12 +112,12 @@ class Answer:
 
 
 def unmade_id(request: Request) -> str:
-    """Physical id of a pipeline that a Create did not make; no pipeline's name can look like it."""
+    """Physical id of what a Create did not make; no pipeline's name can look like it."""
     return f"{_UNKNOWN_ID}:{request.logical_id}:{request.request_id[:8]}"
 
 
 def is_unmade(physical_id: str) -> bool:
-    """Whether the id tells of a pipeline that a Create did not make."""
+    """Whether the id tells of something that a Create did not make."""
     return physical_id.startswith(f"{_UNKNOWN_ID}:")
 
 
