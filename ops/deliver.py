@@ -132,7 +132,7 @@ def _failed(stacks: Mapping[str, str], code: int, lines: Sequence[str]) -> str:
         if refused:
             told.append(f"these credentials may not deploy {stage} ({stack})")
         elif states:
-            told.append(f"{stage} ({stack}) {_LEFT[states[-1].replace('COMPLET', 'COMPLETE')]}")
+            told.append(f"{stage} ({stack}) {_LEFT[states[-1]]}")
         elif failed:
             told.append(f"{stage} ({stack}) was not deployed; the reason is above")
     if refused:
