@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
 from constructs import Construct
 
-from cdk_mlops import AlertTopic, StageDataBucket
+from cdk_mlops import AlertTopic, DeliveryAlerts, StageDataBucket
 from stacks.delivery_builds import ENVIRONMENT, Builds, project_name
 from stacks.delivery_permissions import (
     PIPELINE,
@@ -22,7 +22,7 @@ from stacks.delivery_permissions import (
     policy,
     rewrite_role,
 )
-from stacks.delivery_steps import Steps
+from stacks.delivery_steps import PROMOTE, WAVES, Steps
 from stacks.installation import Delivery, Settings
 from stacks.model_pipelines import removal_of
 
@@ -61,7 +61,9 @@ class DeliveryStack(cdk.Stack):
     pipeline
         The `pipelines.CodePipeline`.
     reviews
-        The bucket for reviews, and for the claims of alerts.
+        The bucket for reviews, and for the claims of messages.
+    topic, alerts
+        Where the delivery's messages go, and what writes them.
     """
 
     def __init__(
@@ -120,23 +122,30 @@ class DeliveryStack(cdk.Stack):
                 build_environment=ENVIRONMENT, timeout=cdk.Duration.minutes(30)
             ),
         )
-        first = self.pipeline.add_wave(
-            "RegistryAndDev", pre=steps.gate("RegistryAndDev", ["registry", "dev"])
-        )
+        first = self.pipeline.add_wave(WAVES["dev"], pre=steps.gate(["registry", "dev"]))
         first.add_stage(self._stage("registry", registry))
         first.add_stage(self._stage("dev", dev))
         first.add_post(steps.check("dev"))
         if staging is not None:
             self.pipeline.add_stage(
                 self._stage("staging", staging),
-                pre=steps.gate("Staging", ["staging"]),
+                pre=steps.gate(["staging"]),
                 post=[steps.check("staging")],
             )
         self.pipeline.add_stage(
-            self._stage("prod", prod), pre=steps.promotion("Prod", "prod"), post=[steps.check("prod")]
+            self._stage("prod", prod), pre=steps.promotion("prod"), post=[steps.check("prod")]
         )
         self.pipeline.build_pipeline()
         self._own_what_cdk_made(accounts)
+        self.alerts = DeliveryAlerts(
+            self,
+            "Alerts",
+            pipeline_name=PIPELINE,
+            stages={WAVES[name]: name for name, _ in stages},
+            approvals=[PROMOTE],
+            state_bucket=self.reviews,
+            alerts=self.topic,
+        )
 
     def _stage(self, account: str, build: Build) -> DeliveryStage:
         environment = cdk.Environment(account=self._settings.accounts[account], region=self._settings.region)

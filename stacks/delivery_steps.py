@@ -85,7 +85,7 @@ class Steps:
         of_stages = [f"{what}-{stage}" for stage in self._stages for what in ("permissions", "check")]
         return [project_name(one) for one in ("synth", *of_stages, "review")]
 
-    def gate(self, wave: str, accounts: Sequence[str]) -> list[pipelines.Step]:
+    def gate(self, accounts: Sequence[str]) -> list[pipelines.Step]:
         """Return the permissions gate: a person's confirmation, and the build that gives it where nothing widens.
 
         Both stand in one run order: the build answers the approval that waits beside it.
@@ -96,7 +96,9 @@ class Steps:
             f"permissions-{stage}",
             assembly=self._assembly,
             role=self._gatekeeper,
-            commands=[f'make permissions STAGES="{" ".join(accounts)}" APPROVAL={PIPELINE}/{wave}/{CONFIRM}'],
+            commands=[
+                f'make permissions STAGES="{" ".join(accounts)}" APPROVAL={PIPELINE}/{WAVES[stage]}/{CONFIRM}'
+            ],
             env={"STAGE": stage, "ALERTS_TOPIC_ARN": self._topic.topic.topic_arn},
             timeout=Duration.minutes(30),
         )
@@ -106,10 +108,10 @@ class Steps:
         )
         return [build, confirmation]
 
-    def promotion(self, wave: str, stage: str) -> list[pipelines.Step]:
+    def promotion(self, stage: str) -> list[pipelines.Step]:
         """Return what stands before prod: the review, the permissions gate, and a person's approval."""
         review = self._review(stage)
-        gate = self.gate(wave, [stage])
+        gate = self.gate([stage])
         approval = ReviewedApproval(PROMOTE, review=review)
         for step in gate:
             step.add_step_dependency(review)

@@ -4,12 +4,13 @@ from cdk_mlops._removal import ALLOW_DESTROY
 from cdk_mlops.alert_topic import AlertTopic, TopicForAlerts
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
+from cdk_mlops.delivery_alerts import DeliveryAlerts
 from cdk_mlops.github_delivery_role import GitHubDeliveryRole
 from cdk_mlops.jenkins_delivery_role import JenkinsDeliveryRole
 from cdk_mlops.job_network import JobNetwork
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
-from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_cleanup import ModelCleanup
+from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
 from cdk_mlops.model_resolver import ModelResolver
 from cdk_mlops.people_roles import DataScientistRole, OperatorRole, PipelineUsers
@@ -31,6 +32,7 @@ __all__ = [
     "CrossAccountModelRegistry",
     "DataBucket",
     "DataScientistRole",
+    "DeliveryAlerts",
     "ExternalPrincipals",
     "FailedStep",
     "FlexibleWindow",
@@ -39,9 +41,9 @@ __all__ = [
     "JenkinsDeliveryRole",
     "JobNetwork",
     "KmsSharedKey",
+    "ModelCleanup",
     "ModelNames",
     "ModelRegistry",
-    "ModelCleanup",
     "ModelResolver",
     "OperatorRole",
     "Pipeline",

@@ -1,0 +1,77 @@
+"""The events that may ask for a message, read into one shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from delivery_notifier.route import Route
+
+PIPELINE_EVENT = "CodePipeline Pipeline Execution State Change"
+ACTION_EVENT = "CodePipeline Action Execution State Change"
+SUCCEEDED, FAILED, STOPPED, SUPERSEDED = "SUCCEEDED", "FAILED", "STOPPED", "SUPERSEDED"
+WAITING = "WAITING"  # our word for an approval that has started
+ENDS = (SUCCEEDED, FAILED, STOPPED, SUPERSEDED)
+
+
+class BadEvent(Exception):
+    """An event that isn't what its detail-type promises."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to one execution of the pipeline.
+
+    Parameters
+    ----------
+    attempt
+        How often the execution was tried: a stage that is retried keeps the execution's id.
+    state
+        One of `ENDS`, or `WAITING`.
+    stage, action
+        Of the approval that waits; empty for an end.
+    """
+
+    execution_id: str
+    attempt: int
+    state: str
+    time: str
+    stage: str = ""
+    action: str = ""
+
+    @property
+    def claim_name(self) -> str:
+        """Name of the message's claim: events come more than once."""
+        where = f"-{self.stage}-{self.action}" if self.state == WAITING else ""
+        return f"{self.execution_id}-{self.attempt}{where}-{self.state.lower()}"
+
+
+def read_outcome(event: dict[str, Any], route: Route) -> Outcome | None:
+    """Read an event; None where it asks for no message.
+
+    Raises
+    ------
+    BadEvent
+        A part is missing, so that it can't be told which execution is meant.
+    """
+    kind, detail = event.get("detail-type"), event.get("detail")
+    if kind not in (PIPELINE_EVENT, ACTION_EVENT) or not isinstance(detail, dict):
+        raise BadEvent(f"no message is known for events of the detail-type '{kind}'")
+    if detail.get("pipeline") != route.pipeline:
+        return None
+    execution_id, state = _needed(detail, "execution-id"), _needed(detail, "state")
+    attempt = int(detail.get("pipeline-execution-attempt") or 1)
+    time = str(event.get("time", ""))
+    if kind == PIPELINE_EVENT:
+        return Outcome(execution_id, attempt, state, time) if state in ENDS else None
+    stage, action = _needed(detail, "stage"), _needed(detail, "action")
+    if state != "STARTED" or action not in route.approvals:
+        return None
+    return Outcome(execution_id, attempt, WAITING, time, stage, action)
+
+
+def _needed(source: dict[str, Any], name: str) -> str:
+    value = source.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadEvent(f"the event has no '{name}'")
+    return value
