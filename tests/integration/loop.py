@@ -84,6 +84,18 @@ class Loop(Lookout):
         )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
+    def read(self, uri: str, account_name: str = "registry") -> bytes:
+        """Return an object."""
+        bucket, key = uri.removeprefix("s3://").split("/", 1)
+        return bytes(self.client(account_name, "s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def evaluation_folder(self, version: int) -> str:
+        """Return the URI of the folder that a version's evaluation lies in."""
+        package = self.client("registry", "sagemaker").describe_model_package(
+            ModelPackageName=f"{self.package_arn}/{version}"
+        )
+        return str(package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]).rsplit("/", 1)[0]
+
     # --- runs
 
     def run(self, stage: StageName, kind: PipelineKind, **parameters: str) -> Run:

@@ -25,20 +25,9 @@ def check(loop: Loop, stage: StageName, batch: str, **parameters: str) -> Run:
     return loop.run(stage, "inference", RunUri=run_uri, transform_input=batch, **parameters)
 
 
-def own_file(loop: Loop, version: int, name: str) -> bytes:
-    """Return a file that a version's evaluation wrote."""
-    package = loop.client("registry", "sagemaker").describe_model_package(
-        ModelPackageName=f"{loop.package_arn}/{version}"
-    )
-    evaluation = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
-    bucket, key = evaluation.removeprefix("s3://").rsplit("/", 1)[0].split("/", 1)
-    found = loop.client("registry", "s3").get_object(Bucket=bucket, Key=f"{key}/{name}")
-    return bytes(found["Body"].read())
-
-
 def own_batch(loop: Loop, stage: StageName, version: int = 1) -> str:
     """Put a version's own batch, and return its URI."""
-    return put_check_batch(loop, stage, own_file(loop, version, "check_batch.csv"))
+    return put_check_batch(loop, stage, loop.read(f"{loop.evaluation_folder(version)}/check_batch.csv"))
 
 
 def metric(loop: Loop, stage: StageName, name: str) -> float:
@@ -63,8 +52,8 @@ def test_a_stage_gets_the_scores_of_a_versions_own_batch_and_records_nothing(loo
     assert run.outcome.status == "Succeeded", run.outcome.in_words()
     home = f"checks/{run.outcome.execution_id}"
     (key,) = loop.keys("prod", f"{home}/predictions/")
-    found = loop.client("prod", "s3").get_object(Bucket=loop.stage("prod").data_bucket_name, Key=key)
-    assert found["Body"].read() == own_file(loop, 1, "check_scores.csv")
+    scores = loop.read(f"s3://{loop.stage('prod').data_bucket_name}/{key}", "prod")
+    assert scores == loop.read(f"{loop.evaluation_folder(1)}/check_scores.csv")
     assert loop.keys("prod", f"{home}/data-quality/verdict.json")
     assert loop.keys("prod", f"inference/{run.outcome.execution_id}") == []
     assert before[1] >= 1

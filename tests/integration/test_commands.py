@@ -84,6 +84,12 @@ def test_run_follows_the_steps_and_tells_the_outcome(loop: Loop, desk: Desk) -> 
     assert last.startswith("mammo-severity-inference-pipeline succeeded in ")
 
 
+def test_run_scores_with_the_version_that_is_asked_for(loop: Loop, desk: Desk) -> None:
+    done = desk.make("run", PIPELINE="inference", STAGE="prod", INPUT=loop.put_batch("prod"), VERSION="77")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "VersionNotFound: version 77 of the package group " in done.stdout.splitlines()[-1]
+
+
 def test_run_tells_why_a_run_failed_and_ends_with_1(desk: Desk) -> None:
     done = desk.make("run", PIPELINE="inference", STAGE="prod", INPUT="nowhere.csv")
     assert (done.returncode, done.stderr) == (1, "")
@@ -159,6 +165,16 @@ def test_files_that_are_not_prepared_are_named(desk: Desk, tmp_path: Path) -> No
             "run: PIPELINE must be train or inference, got 'score'",
         ),
         (["approve"], {}, "approve: VERSION is missing; see the numbers with: make versions"),
+        (
+            ["run"],
+            {"PIPELINE": "inference", "STAGE": "dev", "VERSION": "latest"},
+            "run: VERSION must be a number, newest or newest_approved, got 'latest'",
+        ),
+        (
+            ["run"],
+            {"PIPELINE": "train", "STAGE": "dev", "VERSION": "1"},
+            "run: VERSION is for PIPELINE=inference: training makes a version of its own",
+        ),
     ],
 )
 def test_a_wrong_variable_is_told_in_one_line(

@@ -104,6 +104,37 @@ def test_a_mere_failure_does_not_retrain_a_model_that_retrains_on_violations(
     assert len(wine.executions("prod", "train")) == before
 
 
+def test_a_check_that_fails_does_not_retrain_even_a_model_that_retrains_on_any_failure(
+    trained: dict[str, Loop],
+) -> None:
+    mammography = trained["mammography"]
+    before = len(mammography.executions("prod", "train"))
+    home = f"s3://{mammography.stage('prod').data_bucket_name}/{mammography.model.model_name}/checks"
+    run = mammography.score("prod", f"{home}/batches/nowhere.csv", RunUri=home)
+    assert words(run).startswith("BatchNotFound: ")
+    decision = mammography.decision("prod", run)
+    assert (decision["decision"], decision["cause"]) == ("not_started", "failure")
+    assert decision["reason"] == "the run was a check, and a check never retrains"
+    (alert,) = mammography.alerts(run)
+    assert alert["subject"].startswith("[prod] mammography-severity-model: check: nothing scored")
+    assert len(mammography.executions("prod", "train")) == before
+
+
+def test_a_batch_of_a_models_own_making_with_ids_and_header_gives_its_scores(
+    trained: dict[str, Loop],
+) -> None:
+    wine = trained["wine"]
+    evaluation = wine.evaluation_folder(1)
+    batch = wine.put("prod", "checks/batches/c1/check_batch.csv", wine.read(f"{evaluation}/check_batch.csv"))
+    home = f"s3://{wine.stage('prod').data_bucket_name}/{wine.model.model_name}/checks"
+    run = wine.score("prod", batch, RunUri=home, ModelVersion="1")
+    assert run.outcome.status == "Succeeded", run.outcome.in_words()
+    (key,) = wine.keys("prod", f"checks/{run.outcome.execution_id}/predictions/")
+    scores = wine.read(f"s3://{wine.stage('prod').data_bucket_name}/{key}", "prod")
+    assert scores == wine.read(f"{evaluation}/check_scores.csv")
+    assert scores.startswith(b"check-1,")
+
+
 PURPOSES = ("train", "inference", "resolver", "recorder", "retrain")
 SERVICES = {"train": "sagemaker.amazonaws.com", "inference": "sagemaker.amazonaws.com"}
 
