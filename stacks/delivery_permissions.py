@@ -78,6 +78,8 @@ class Permissions:
             assume("Deploy", self.bootstrap_roles("deploy", deployed)),
             allow("ArtifactsBucket", reads, [bucket]),
             allow("Artifacts", ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [f"{bucket}/*"]),
+            # The source action writes with an ACL, which must be allowed though the bucket knows none.
+            allow("ArtifactsAcl", ["s3:PutObjectAcl", "s3:PutObjectVersionAcl"], [f"{bucket}/*"]),
             allow("ArtifactsKey", [*_DECRYPT, *_ENCRYPT], [self._key.key_arn]),
         ]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def tracked() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        return unpacked()
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [ROOT / line for line in listed.splitlines()]
+
+
+def unpacked() -> list[Path]:
+    """Return the files of a commit that came without its history, as the delivery pipeline hands it to builds."""
+    lines = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line]
+    anywhere = [line.strip("/") for line in lines if not line.startswith("/")]
+    at_the_root = [".git", *(line.strip("/") for line in lines if line.startswith("/"))]
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        ignored = anywhere + (at_the_root if Path(folder) == ROOT else [])
+        folders[:] = [name for name in folders if not any(fnmatch(name, one) for one in ignored)]
+        found += [Path(folder, name) for name in files if not any(fnmatch(name, one) for one in ignored)]
+    return found
 
 
 @pytest.mark.parametrize("folder", ["constructs", "tests", "tests/constructs"])
@@ -85,3 +102,9 @@ def test_every_make_target_of_the_readme_exists() -> None:
     named = set(re.findall(r"make ([a-z][a-z-]+)", (ROOT / "README.md").read_text()))
     named |= set(re.findall(r"`make ([a-z][a-z-]+)", (ROOT / "docs/runbook.md").read_text()))
     assert named <= targets
+
+
+def test_the_files_of_a_commit_are_told_without_git_too() -> None:
+    there = {path for path in unpacked() if path.is_file()}
+    assert {path for path in tracked() if path.is_file()} <= there
+    assert not [path for path in there if ".venv" in path.parts or "node_modules" in path.parts]
