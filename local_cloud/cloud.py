@@ -321,6 +321,42 @@ class LocalCloud:
         found = self._control("messages", {"topic_arn": topic_arn})
         return [Message(subject=item["subject"], body=item["body"]) for item in found]
 
+    def connect_repository(self, name: str, path: Path) -> None:
+        """Let a repository's name in a pipeline's source action mean a git repository of this machine.
+
+        Connect before the pipeline is deployed: as on AWS, a new pipeline starts at once.
+
+        Parameters
+        ----------
+        name
+            ``owner/name``, as the pipeline's source has it.
+        path
+            The repository; bare or with a working tree, of which only what is committed counts.
+
+        Raises
+        ------
+        LocalCloudError
+            The folder is no git repository.
+        """
+        self._control("repository", {"name": name, "path": str(path.resolve())}, method="POST")
+
+    def replace_build_command(self, command: str, replacement: str) -> None:
+        """Run another command wherever a build specification says this one; the build's log says so.
+
+        Parameters
+        ----------
+        command
+            As the build specification has it.
+        replacement
+            What is run instead, by bash.
+        """
+        query = {"command": command, "replacement": replacement}
+        self._control("build-commands", query, method="POST")
+
+    def restore_build_commands(self) -> None:
+        """Run all commands as they are written again."""
+        self._control("build-commands", {}, method="POST")
+
     def is_alive(self) -> bool:
         """Whether the cloud answers."""
         try:

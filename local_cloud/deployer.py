@@ -15,18 +15,22 @@ import boto3
 from botocore.exceptions import ClientError
 
 from local_cloud.assembly import StackArtifact, read_assembly
-from local_cloud.cloud import LocalCloud, LocalCloudError
+from local_cloud.cloud import LocalCloud
+from local_cloud.stack_state import (
+    NEVER_THERE,
+    DeploymentError,
+    change_set_created,
+    describe,
+    event_ids,
+    settled,
+)
+
+__all__ = ["DeployedStack", "DeploymentError", "deploy", "destroy"]
 
 _BOOTSTRAP_VERSION = "30"
 _INLINE_TEMPLATE_BYTES = 51_200
-_WAIT_SECONDS = 1200.0
-_POLL_SECONDS = 0.05
 _Result = TypeVar("_Result")
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
-
-
-class DeploymentError(LocalCloudError):
-    """A stack failed; the message names the resource and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,12 +199,12 @@ def _deploy_stack(
         ],
         **_template_argument(cloud, artifact),
     }
-    existing = _describe(cloudformation, artifact.name)
-    if existing and existing["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"):
+    existing = describe(cloudformation, artifact.name)
+    if existing and existing["StackStatus"] in NEVER_THERE:
         # A stack that never came to be can only be deleted; the CLI does so too.
         _delete_stack(cloud, artifact)
         existing = None
-    seen = _event_ids(cloudformation, artifact.name) if existing else set()
+    seen = event_ids(cloudformation, artifact.name) if existing else set()
     changed = True
     if import_existing:
         changed = _by_change_set(cloudformation, request, create=existing is None)
@@ -213,7 +217,7 @@ def _deploy_stack(
             if "No updates" not in str(error):
                 raise DeploymentError(f"{artifact.name}: {error}") from error
             changed = False
-    stack = _settled(
+    stack = settled(
         cloudformation, artifact.name, seen, good=("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
     )
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
@@ -233,84 +237,23 @@ def _by_change_set(cloudformation: Any, request: dict[str, Any], *, create: bool
     cloudformation.create_change_set(
         **request, ChangeSetName=name, ChangeSetType=kind, ImportExistingResources=True
     )
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        found = cloudformation.describe_change_set(ChangeSetName=name, StackName=request["StackName"])
-        if found["Status"] in ("CREATE_COMPLETE", "FAILED") or time.monotonic() > deadline:
-            break
-        time.sleep(_POLL_SECONDS)
-    if found["Status"] == "FAILED":
-        reason = found.get("StatusReason", "")
+    try:
+        changes = change_set_created(cloudformation, request["StackName"], name)
+    except DeploymentError:
         cloudformation.delete_change_set(ChangeSetName=name, StackName=request["StackName"])
-        if "didn't contain changes" in reason or "No updates" in reason:
-            return False
-        raise DeploymentError(f"{request['StackName']}: {reason}")
+        raise
+    if not changes:
+        cloudformation.delete_change_set(ChangeSetName=name, StackName=request["StackName"])
+        return False
     cloudformation.execute_change_set(ChangeSetName=name, StackName=request["StackName"])
     return True
 
 
 def _delete_stack(cloud: LocalCloud, artifact: StackArtifact) -> None:
     cloudformation = cloud.session(artifact.account, artifact.region).client("cloudformation")
-    stack = _describe(cloudformation, artifact.name)
+    stack = describe(cloudformation, artifact.name)
     if stack is None:
         return
-    seen = _event_ids(cloudformation, artifact.name)
+    seen = event_ids(cloudformation, artifact.name)
     cloudformation.delete_stack(StackName=artifact.name)
-    _settled(cloudformation, stack["StackId"], seen, good=("DELETE_COMPLETE",))
-
-
-def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    try:
-        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return stack
-
-
-def _events(cloudformation: Any, name: str) -> list[dict[str, Any]]:
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)
-    return [event for page in pages for event in page["StackEvents"]]
-
-
-def _event_ids(cloudformation: Any, name: str) -> set[str]:
-    return {event["EventId"] for event in _events(cloudformation, name)}
-
-
-def _settled(cloudformation: Any, name: str, seen: set[str], good: Sequence[str]) -> dict[str, Any]:
-    """Wait until a stack has settled; raise with the first failed resource's reason unless it did well."""
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        stack = _describe(cloudformation, name)
-        if stack is None:
-            return {"StackStatus": "DELETE_COMPLETE"}
-        if not stack["StackStatus"].endswith("_IN_PROGRESS"):
-            break
-        if time.monotonic() > deadline:
-            raise DeploymentError(
-                f"{stack['StackName']} is still {stack['StackStatus']} after {_WAIT_SECONDS:.0f} s"
-            )
-        time.sleep(_POLL_SECONDS)
-    if stack["StackStatus"] in good:
-        return stack
-    news = [event for event in _events(cloudformation, stack["StackId"]) if event["EventId"] not in seen]
-    failed = [
-        f"{event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason') or 'no reason'}"
-        for event in reversed(news)
-        if event["ResourceStatus"].endswith("_FAILED")
-    ]
-    reason = failed[0] if failed else stack.get("StackStatusReason", "no reason")
-    if "DescribeEvents" in reason:
-        reason = _validation_error(cloudformation, stack["StackId"]) or reason
-    raise DeploymentError(f"{stack['StackName']} ended {stack['StackStatus']}: {reason}")
-
-
-def _validation_error(cloudformation: Any, stack_id: str) -> str | None:
-    """What CloudFormation's check before the deployment found; its stack events only point there."""
-    for event in cloudformation.describe_events(StackName=stack_id)["OperationEvents"]:
-        if event.get("ValidationStatusReason"):
-            return (
-                f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ValidationStatusReason']}"
-            )
-    return None
+    settled(cloudformation, stack["StackId"], seen, good=("DELETE_COMPLETE",))

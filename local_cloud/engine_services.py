@@ -1,10 +1,14 @@
-"""What the engine of the embedded cloud gives to the SageMaker service; the seam between the two."""
+"""What the engine of the embedded cloud gives to the services that are ours; the seam between them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+#: Environment variables of a role's session, as `IssueSession` returns them.
+Role = dict[str, str]
 
 
 class IssueSession(Protocol):
@@ -77,3 +81,39 @@ class EngineServices:
     issue_session: IssueSession
     put_event: PutEvent
     work_dir: Path
+
+
+class RecordBuild(Protocol):
+    """Keep what CodeBuild tells of a build."""
+
+    def __call__(self, account: str, region: str, build: dict[str, Any]) -> None:
+        """Keep the record of a build, by its id; later ones replace it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryServices:
+    """Callbacks and places that CodePipeline needs; passed to its ``configure`` at start.
+
+    Attributes
+    ----------
+    engine
+        What it shares with SageMaker. Its ``work_dir`` is CodePipeline's own.
+    denial
+        Why a role's session may not do an action on a resource, None where it may: (session, action, resource ARN).
+    project
+        A copy of a CodeBuild project in the API's shape, None where there is none: (account, region, name).
+    record_build
+        Keeps a build for BatchGetBuilds.
+    keep_template
+        Keeps a template and returns the URL that CloudFormation takes for it.
+    caller
+        ARN of the principal that signs with an access key id.
+    """
+
+    engine: EngineServices
+    denial: Callable[[Role, str, str], str | None]
+    project: Callable[[str, str, str], dict[str, Any] | None]
+    record_build: RecordBuild
+    keep_template: Callable[[str], str]
+    caller: Callable[[str], str]

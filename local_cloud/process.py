@@ -16,6 +16,7 @@ from typing import Any
 
 DEFAULT_ACCOUNT = "111111111111"
 SAGEMAKER_SERVICE = "local_cloud.sagemaker.service"
+CODEPIPELINE_SERVICE = "local_cloud.codepipeline.service"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from local_cloud.process import DEFAULT_ACCOUNT, SAGEMAKER_SERVICE
+from local_cloud.process import CODEPIPELINE_SERVICE, DEFAULT_ACCOUNT, SAGEMAKER_SERVICE
 
 if TYPE_CHECKING:
     from local_cloud.adapter import Engine
@@ -116,7 +116,7 @@ async def _answer(send: Callable[..., Awaitable[None]], status: int, content: An
 
 
 def with_control(engine: Engine) -> Callable[..., Awaitable[None]]:
-    """Serve the few calls that are not AWS's beside the engine: health, messages, fire, session."""
+    """Serve the few calls that are not AWS's beside the engine."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope.get("path", "")
@@ -137,6 +137,15 @@ def with_control(engine: Engine) -> Callable[..., Awaitable[None]]:
                 source = f"arn:aws:sagemaker:{query['region']}:{query['role_arn'].split(':')[4]}:local-cloud"
                 issued = engine.issue_session(query["role_arn"], query["service"], query["name"], source)
                 await _answer(send, 200, issued)
+            elif action == "repository" and scope["method"] == "POST":
+                engine.delivery_service.connect_repository(query["name"], query["path"])
+                await _answer(send, 200, {})
+            elif action == "build-commands" and scope["method"] == "POST":
+                if "command" in query:
+                    engine.delivery_service.replace_command(query["command"], query.get("replacement", ""))
+                else:
+                    engine.delivery_service.restore_commands()
+                await _answer(send, 200, {})
             else:
                 await _answer(send, 404, {"message": f"there is no {action}"})
         except LookupError as error:
@@ -164,6 +173,7 @@ async def _serve(options: ServerOptions, sockets: list[socket.socket], announce:
     port = sockets[0].getsockname()[1]
     engine = Engine(
         service=importlib.import_module(options.sagemaker_module),
+        delivery_service=importlib.import_module(CODEPIPELINE_SERVICE),
         secure_endpoint=f"http://{LOOPBACK}:{port}",
         secure_port=port,
         work_dir=options.work_dir,

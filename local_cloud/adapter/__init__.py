@@ -7,6 +7,7 @@ import contextvars
 import functools
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from local_cloud.adapter import (
     keys,
     notifications,
     one_time,
+    pipelines,
     request,
     templates,
 )
@@ -28,25 +30,27 @@ from local_cloud.engine_services import EngineServices
 
 __all__ = ["KNOWN_VERSION", "Engine", "MissingHookError"]
 
-_SERVICE = "sagemaker"
+_SAGEMAKER, _CODEPIPELINE = "sagemaker", "codepipeline"
+_TARGETS = {_SAGEMAKER: "SageMaker.", _CODEPIPELINE: "CodePipeline_20150709."}
 
 
-def _register(service: ModuleType) -> None:
-    """Make ministack route, authorize and reset the SageMaker service like its own."""
+def _register(name: str, service: ModuleType) -> None:
+    """Make ministack route, authorize and reset a service of ours like its own."""
     app, actions = hooks.module("app"), hooks.module("core.iam_actions")
-    sys.modules[f"ministack.services.{_SERVICE}"] = service
-    setattr(hooks.module("services"), _SERVICE, service)
-    app.SERVICE_REGISTRY[_SERVICE] = {"module": _SERVICE}
-    app.SERVICE_HANDLERS[_SERVICE] = app._lazy_handler(_SERVICE)
-    app._state_map[_SERVICE] = _SERVICE
+    sys.modules[f"ministack.services.{name}"] = service
+    setattr(hooks.module("services"), name, service)
+    app.SERVICE_REGISTRY[name] = {"module": name}
+    app.SERVICE_HANDLERS[name] = app._lazy_handler(name)
+    app._state_map[name] = name
     patterns = {
-        "target_prefixes": ["SageMaker."],
-        "host_patterns": [r"sagemaker\."],
-        "credential_scope": _SERVICE,
+        "target_prefixes": [_TARGETS[name]],
+        "host_patterns": [rf"{name}\."],
+        "credential_scope": name,
     }
-    hooks.module("core.router").SERVICE_PATTERNS[_SERVICE] = patterns
-    actions.SERVICE_TO_IAM_NAMESPACE[_SERVICE] = _SERVICE
-    hooks.module("core.iam_evaluator")._RESOURCE_POLICY_LOOKUPS[_SERVICE] = (_SERVICE, "resource_policy_for")
+    hooks.module("core.router").SERVICE_PATTERNS[name] = patterns
+    actions.SERVICE_TO_IAM_NAMESPACE[name] = name
+    if hasattr(service, "resource_policy_for"):
+        hooks.module("core.iam_evaluator")._RESOURCE_POLICY_LOOKUPS[name] = (name, "resource_policy_for")
 
 
 class Engine:
@@ -56,6 +60,8 @@ class Engine:
     ----------
     service
         The SageMaker service's module; see docs of `local_cloud.sagemaker.service`.
+    delivery_service
+        CodePipeline's; see `local_cloud.codepipeline.service`.
     secure_endpoint
         URL of the port that counts as TLS.
     secure_port
@@ -70,30 +76,38 @@ class Engine:
     """
 
     def __init__(
-        self, *, service: ModuleType, secure_endpoint: str, secure_port: int, work_dir: Path
+        self,
+        *,
+        service: ModuleType,
+        delivery_service: ModuleType,
+        secure_endpoint: str,
+        secure_port: int,
+        work_dir: Path,
     ) -> None:
         hooks.check_hook_points()
         self._secure_port = secure_port
         self._secure_endpoint = secure_endpoint
-        self._service = service
-        _register(service)
+        self._service, self.delivery_service = service, delivery_service
+        _register(_SAGEMAKER, service)
+        _register(_CODEPIPELINE, delivery_service)
         request.install()
         identity.install()
         keys.install()
-        authorization.install(service)
+        authorization.install({_SAGEMAKER: service, _CODEPIPELINE: delivery_service})
         templates.install(service)
         custom_resources.install()
         self._deliverer = delivery.install(service)
         self._one_time = one_time.OneTimeSchedules(self._deliverer.by_schedule)
         self._outbox = notifications.install()
-        service.configure(
-            EngineServices(
-                secure_endpoint=secure_endpoint,
-                issue_session=self.issue_session,
-                put_event=self.put_event,
-                work_dir=work_dir,
-            )
+        services = EngineServices(
+            secure_endpoint=secure_endpoint,
+            issue_session=self.issue_session,
+            put_event=self.put_event,
+            work_dir=work_dir,
         )
+        service.configure(services)
+        own = replace(services, work_dir=work_dir / _CODEPIPELINE)
+        delivery_service.configure(pipelines.install(delivery_service, own))
 
     def messages(self, topic_arn: str) -> list[dict[str, str]]:
         """What was published to a topic, oldest first."""
@@ -187,5 +201,7 @@ class Engine:
         await hooks.module("app").app(scope, receive, send)
 
     async def shutdown(self) -> None:
-        """End running steps."""
-        await asyncio.to_thread(self._service.shutdown)
+        """End running steps and builds."""
+        await asyncio.gather(
+            asyncio.to_thread(self._service.shutdown), asyncio.to_thread(self.delivery_service.shutdown)
+        )

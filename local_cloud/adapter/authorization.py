@@ -1,9 +1,9 @@
-"""Permission checks that AWS makes and ministack doesn't: PassRole, keys behind S3 and SNS, SageMaker."""
+"""Permission checks that AWS makes and ministack doesn't: PassRole, keys behind S3 and SNS, our own services."""
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -152,7 +152,7 @@ def _further_checks(action: str, resource: str, request: Request) -> list[Check]
     return checks
 
 
-def _enforcing(sagemaker: ModuleType) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _enforcing(services: Mapping[str, ModuleType]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def check_all(access_key: str, region: str, checks: Iterable[Check]) -> Any:
             for check in checks:
@@ -180,9 +180,9 @@ def _enforcing(sagemaker: ModuleType) -> Callable[[Callable[..., Any]], Callable
         ) -> Any:
             _denied.set(None)
             request = current_request()
-            if service == "sagemaker":
+            if service in services:
                 operation, body = action.partition(":")[2], request.json()
-                wanted = [Check(*needed) for needed in sagemaker.actions_for(operation, body)]
+                wanted = [Check(*needed) for needed in services[service].actions_for(operation, body)]
                 return check_all(access_key, region, wanted)
             if service == "kms":
                 key = keys.requested_key(request.json())
@@ -260,15 +260,52 @@ def _policy_of_any_function(original: Callable[..., Any]) -> Callable[..., Any]:
     return function_policy_for_arn
 
 
-def install(sagemaker: ModuleType) -> None:
+def denial(role: Mapping[str, str], action: str, resource: str) -> str | None:
+    """Why a role's session may not do an action on a resource; None where it may.
+
+    Parameters
+    ----------
+    role
+        Environment variables of the session.
+    action, resource
+        What it would do, and the ARN on which.
+    """
+    key, region = role["AWS_ACCESS_KEY_ID"], role["AWS_REGION"]
+    session = hooks.module("services.sts")._sessions.get(key)
+    if session is None:
+        return "the session has expired"
+    evaluator = hooks.module("core.iam_evaluator")
+    with hooks.module("core.responses").request_scope(session["AccountId"], region):
+        principal = evaluator.resolve_principal(key, session["AccountId"])
+        if isinstance(principal, evaluator.AuthError):
+            return str(principal.message)
+        ctx = evaluator.EvalContext(
+            principal_arn=principal.arn,
+            principal_type=principal.type,
+            principal_account=principal.account,
+            action=action,
+            resource_arn=resource,
+            region=region,
+            secure_transport=True,
+            service_context={},
+            principal_keys=principal.keys,
+        )
+        result = evaluator.evaluate(ctx, principal.policies, *principal.limits)
+        if result.decision == "Allow":
+            return None
+        message = hooks.module("core.iam_actions").identity_denial_message
+        return str(message(action, principal.arn, resource, result.decision == "Deny"))
+
+
+def install(services: Mapping[str, ModuleType]) -> None:
     """Put the further checks behind ministack's own.
 
     Parameters
     ----------
-    sagemaker
-        The SageMaker service's module, which knows what its requests need.
+    services
+        The services that are ours, by name: each knows what its requests need.
     """
-    hooks.wrap("core.iam_evaluator", "enforce", _enforcing(sagemaker))
+    hooks.wrap("core.iam_evaluator", "enforce", _enforcing(services))
     hooks.wrap("core.iam_actions", "access_denied_response", _naming_what_was_denied)
     hooks.wrap("services.s3", "bucket_policy_for_arn", _policy_of_any_bucket)
     hooks.wrap("services.s3", "_foreign_bucket_allows", _already_judged)

@@ -101,10 +101,13 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "function_policy_for_arn",
         "invoke_async_with_retry",
     ),
+    "services.codebuild": ("_builds", "_projects", "_start_build"),
     "services.cloudformation.changesets": ("_deploy_stack_async",),
     "services.cloudformation.custom_resource": ("deliver_response", "invoke_custom_resource"),
+    "services.cloudformation.helpers": ("_p", "_resolve_document"),
     "services.cloudformation.provisioners": (
         "_RESOURCE_HANDLERS",
+        "_physical_name",
         "_REPLACING_PROPERTIES",
         "s3_bucket_name_conflict",
     ),

@@ -1,0 +1,1 @@
+"""CodePipeline and CodeBuild of the embedded cloud; see the README beside."""
