@@ -73,9 +73,9 @@ definitions: $(READY) $(AUTHORING_READY)  ## compile the pipelines with the Sage
 	@$(AUTHORING)/bin/python -m pipeline_code.compile
 	@$(AUTHORING)/bin/python -m pipeline_code.compile --root tests/fixtures/second_model
 
-STACKS ?= RegistryStack DevStack ProdStack
-deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"]
-	@$(CDK) deploy $(STACKS) || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
+STACKS ?= $(if $(BRANCH),DevStack,RegistryStack DevStack ProdStack)
+deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"], or a feature branch into dev: make deploy BRANCH=name
+	@$(CDK) deploy $(STACKS) $(if $(BRANCH),-c 'branch=$(BRANCH)') || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
 
 deliver: $(READY)  ## deploy stages of an assembly that exists: make deliver STAGES="registry dev" [ASSEMBLY=cdk.out]
 	@$(PY) -m ops deliver
@@ -105,16 +105,16 @@ data: $(READY)  ## prepare the data files in data/: make data [MODEL=folder]
 upload: $(READY)  ## upload the data of a stage: make upload STAGE=dev [MODEL=folder]
 	@$(PY) -m ops upload
 
-run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=file or s3://...] [VERSION=3] [RESCORE=true] [MODEL=folder]
+run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=file or s3://...] [VERSION=3] [RESCORE=true] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops run
 
-versions: $(READY)  ## the model versions of the central registry: make versions [MODEL=folder]
+versions: $(READY)  ## the model versions of the central registry: make versions [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops versions
 
-approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why"] [MODEL=folder]
+approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why"] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops approve
 
-reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder]
+reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops reject
 
 permissions: $(READY)  ## what a deployment would let anybody do beyond today: make permissions STAGES="registry dev" [ASSEMBLY=cdk.out]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, ci_commands, data, delivery_commands, permissions, registry, runs
+from ops import adopt, branches, ci_commands, data, delivery_commands, permissions, registry, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 1 with one line on stderr where the user must do something."""
     options = _parser().parse_args(arguments)
     try:
-        settings = app.load()
+        settings = branches.settings_of(app.load(), options.command, options.branch, options.stage)
         return int(COMMANDS[options.command](settings, options) or 0)
     except (CommandError, SettingsError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
         ("version", "number of a model version; run: newest_approved (default) or newest too"),
         ("model", "folder or name of the model; only needed where there are several"),
+        ("branch", "feature branch in dev: its pipelines and versions instead of main's"),
         ("note", "why a version is approved or rejected"),
         ("data", "folder of the data files; data/ by default"),
         ("stages", "accounts whose stacks are compared, such as 'registry dev'"),
@@ -117,7 +118,12 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         raise CommandError(f"RESCORE must be true or false, got {options.rescore!r}")
     if options.rescore == "true":
         parameters["Rescore"] = "true"
-    sagemaker = session_for(stage.name, stage.account, stage.region).client("sagemaker")
+    session = (
+        branches.session(settings, options.branch)
+        if options.branch
+        else session_for(stage.name, stage.account, stage.region)
+    )
+    sagemaker = session.client("sagemaker")
     name = stage.pipeline_name(model, kind)
     arn = runs.start(sagemaker, name, parameters)
     say(f"{name} in {stage.name} ({stage.account}), execution {arn.rsplit('/', 1)[-1]}")
@@ -138,7 +144,11 @@ def _version_to_run(kind: PipelineKind, version: str) -> str:
 
 
 def _versions(settings: Settings, options: argparse.Namespace) -> None:
-    sagemaker = session_for("registry", settings.accounts["registry"], settings.region).client("sagemaker")
+    if options.branch:
+        session = branches.session(settings, options.branch)
+    else:
+        session = session_for("registry", settings.accounts["registry"], settings.region)
+    sagemaker = session.client("sagemaker")
     for model in _models(settings, options):
         say(f"{model.model_package_group}:")
         say(registry.table(registry.versions(sagemaker, model.model_package_group)))
@@ -148,8 +158,11 @@ def _decide(settings: Settings, options: argparse.Namespace, status: str, role_w
     model = _model(settings, options)
     if not options.version:
         raise CommandError("VERSION is missing; see the numbers with: make versions")
-    session = session_for("registry", settings.accounts["registry"], settings.region)
-    approver = assume(session, settings.approver_role_arn, settings.region, name=role_wanted)
+    if options.branch:
+        approver = branches.session(settings, options.branch)
+    else:
+        session = session_for("registry", settings.accounts["registry"], settings.region)
+        approver = assume(session, settings.approver_role_arn, settings.region, name=role_wanted)
     note = options.note or f"{status} with make {role_wanted}"
     decided = registry.decide(
         approver.client("sagemaker"), model.model_package_group, options.version, status, note

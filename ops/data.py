@@ -63,12 +63,12 @@ def _data_files(model: Model) -> dict[str, Any]:
 
 def training_prefix(model: Model) -> str:
     """Return the prefix of the training data in a stage's data bucket."""
-    return f"{model.model_name}/data/train-dataset/"
+    return f"{model.data_name}/data/train-dataset/"
 
 
 def batch_prefix(model: Model) -> str:
     """Return the prefix of the batches in a stage's data bucket."""
-    return f"{model.model_name}/data/batch-dataset/"
+    return f"{model.data_name}/data/batch-dataset/"
 
 
 def upload(session: Any, stage: Stage, model: Model, folder: Path, *, say: Callable[[str], None]) -> None:

@@ -41,11 +41,11 @@ class Branch:
 
     def __post_init__(self) -> None:
         """Check the name."""
-        rule = "for example -c branch=feature/faster-trees"
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise SettingsError(f"branch must name a feature branch, got {self.name!r}; {rule}")
-        if not re.search(r"[a-z0-9]", self.name, re.IGNORECASE | re.ASCII):
-            raise SettingsError(f"branch must hold a letter a-z or a digit, got {self.name!r}; {rule}")
+        if not isinstance(self.name, str) or not re.search(r"[a-zA-Z0-9]", self.name):
+            raise SettingsError(
+                "branch must name a feature branch, such as feature/faster-trees, by at least one letter a-z or digit,"
+                f" got {self.name!r}"
+            )
 
     @property
     def slug(self) -> str:
@@ -55,7 +55,8 @@ class Branch:
         two branches.
         """
         plain = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
-        if len(plain) <= _SLUG_LENGTH and self.name == plain.replace("-", "/", 1):
+        looks_cut = re.search(rf"-[0-9a-f]{{{_DIGEST_LENGTH}}}$", plain)
+        if len(plain) <= _SLUG_LENGTH and not looks_cut and self.name == plain.replace("-", "/", 1):
             return plain
         return _cut(plain, _SLUG_LENGTH, _digest(self.name))
 
@@ -68,6 +69,13 @@ class Branch:
     def people_prefix(self) -> str:
         """Return what the name of its people's role begins with."""
         return self.beside("mlops", PEOPLE_LENGTH)
+
+    def people_role_arn(self, settings: Settings) -> str:
+        """Return the role of its data scientists."""
+        name = f"{self.people_prefix}-dev-data-scientist"
+        return (
+            f"arn:{settings.partition}:iam::{settings.accounts['dev']}:role/mlops/dev/data-scientist/{name}"
+        )
 
     @property
     def tag(self) -> str:
