@@ -21,12 +21,12 @@ def render(story: Mapping[str, Any]) -> str:
     sections = [
         _head(summary),
         f'<div class="picture">{picture}</div>',
-        _section("What happened, in order", charts.timeline(story["timeline"])),
-        _section("Two versions of the model", _versions(story)),
-        _section("Which features drifted, and how far", _drift(story)),
-        _section("Every run", _runs(summary["runs"])),
-        _section("Every alert a person got", _alerts(story["messages"])),
-        _section("Who was denied what", _denied(summary["denied"])),
+        section("What happened, in order", charts.timeline(story["timeline"])),
+        section("Two versions of the model", _versions(story)),
+        section("Which features drifted, and how far", _drift(story)),
+        section("Every run", _runs(summary["runs"])),
+        section("Every alert a person got", _alerts(story["messages"])),
+        section("Who was denied what", _denied(summary["denied"])),
         _foot(summary),
     ]
     css = (HERE / "report.css").read_text()
@@ -39,7 +39,8 @@ def render(story: Mapping[str, Any]) -> str:
     )
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
+    """Return a section of a page."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
@@ -96,7 +97,7 @@ def _versions(story: Mapping[str, Any]) -> str:
         "rows",
         "now",
     ]
-    left, right = charts.roc(curves), _table(header, rows) + _attributions(story)
+    left, right = charts.roc(curves), table(header, rows) + _attributions(story)
     return f'<div class="columns"><div>{left}</div><div>{right}</div></div>'
 
 
@@ -131,7 +132,7 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
         for run in runs
     ]
     header = ["run", "pipeline", "outcome", "failed at", "version", "rows scored", "time"]
-    return _table(header, rows, raw={2})
+    return table(header, rows, raw={2})
 
 
 def _alerts(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -148,7 +149,7 @@ def _denied(denied: Sequence[Mapping[str, Any]]) -> str:
         [call["who"], call["action"], call["what"], _badge("allowed" if call["allowed"] else "denied")]
         for call in denied
     ]
-    return _table(["who", "action", "what", "answer"], rows, raw={3})
+    return table(["who", "action", "what", "answer"], rows, raw={3})
 
 
 def _foot(summary: Mapping[str, Any]) -> str:
@@ -161,13 +162,20 @@ def _foot(summary: Mapping[str, Any]) -> str:
 
 
 def _badge(word: str) -> str:
-    kind = {"Succeeded": "good", "denied": "good", "Failed": "bad", "allowed": "bad"}.get(word, "warn")
+    return badge(
+        word, {"Succeeded": "good", "denied": "good", "Failed": "bad", "allowed": "bad"}.get(word, "warn")
+    )
+
+
+def badge(word: str, kind: str) -> str:
+    """Return a word that stands out; ``kind``: good, warn or bad."""
     return f'<span class="badge {kind}">{escape(word)}</span>'
 
 
-def _table(
+def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, raw: frozenset[int] | set[int] = frozenset()
 ) -> str:
+    """Return a table; the cells of the columns in ``raw`` are HTML already."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(
         "<tr>"

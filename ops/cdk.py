@@ -43,7 +43,7 @@ def environment(credentials: Mapping[str, str], settings_file: Path | None = Non
 
 
 @contextlib.contextmanager
-def _interruptions_deferred() -> Iterator[None]:
+def interruptions_deferred() -> Iterator[None]:
     """Let an interruption wait for the end of the block: halfway, a process would be started that nobody knows."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -87,7 +87,7 @@ class Command:
 
     def __enter__(self) -> Command:
         try:
-            with _interruptions_deferred():
+            with interruptions_deferred():
                 self._process = self._start()
         except BaseException:
             self.__exit__()

@@ -1,0 +1,1 @@
+"""The rehearsal: the synthesized delivery pipeline, run on the embedded cloud."""
