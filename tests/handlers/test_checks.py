@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from run_recorder.recorder import PredictionsMissing
 from shared.checks import is_check
 from tests.handlers import test_retrain as retrain
 from tests.handlers import test_run_recorder as recorder
@@ -57,7 +58,7 @@ def test_predictions_of_a_check_are_not_recorded() -> None:
 
 
 def test_a_check_without_predictions_fails_as_a_batch_does() -> None:
-    with pytest.raises(recorder.PredictionsMissing):
+    with pytest.raises(PredictionsMissing):
         recorder.World().predictions(predictions_uri=f"{CHECKS}/{RUN}/predictions")
 
 

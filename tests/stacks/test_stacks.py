@@ -61,7 +61,30 @@ def test_staging_is_made_of_what_prod_is_made_of_with_its_schedule_off() -> None
                 "DISABLED",
                 "ENABLED",
             )
+        if "VERSIONS" in (used := variables(one)):  # a version can be tried in staging before it is approved
+            assert (used.pop("VERSIONS"), variables(prod[key]).pop("VERSIONS")) == ("any", "approved")
         assert one == prod[key], key
+
+
+def variables(resource: dict[str, Any]) -> dict[str, str]:
+    """Return the environment of a function; of another resource none."""
+    found: dict[str, str] = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
+    return found
+
+
+def test_a_version_that_is_not_approved_can_be_tried_in_dev_and_never_in_prod() -> None:
+    used = {}
+    for stack in ("DevStack", "ProdStack"):
+        found = [variables(one).get("VERSIONS") for one in template("default", stack)["Resources"].values()]
+        (used[stack],) = [one for one in found if one]
+    assert used == {"DevStack": "any", "ProdStack": "approved"}
+
+
+def test_the_pipelines_know_the_digest_that_is_their_tag() -> None:
+    for kind, pipeline in pipelines("default", "ProdStack").items():
+        defaults, tags = pipeline["ParameterDefaults"], pipeline["Tags"]
+        assert defaults["DefinitionSha256"] == tags["mlops:definition"], kind
+        assert defaults["GitCommit"] == tags["mlops:commit"], kind
 
 
 def test_every_parameter_without_a_default_gets_its_value() -> None:
