@@ -73,7 +73,10 @@ def test_the_older_population_is_a_drift_that_names_age_and_its_distance(
     assert (verdict["verdict"], verdict["action"], verdict["violations"]) == ("drift", "withhold_drift", [])
     drifted = {found["name"]: found for found in verdict["features"] if found["drifted"]}
     assert set(drifted) == {"Age", "Margin"}
-    assert f"Age (distance {drifted['Age']['distance']:.3f} above 0, mean " in verdict["message"]
+    age = drifted["Age"]
+    means = f"mean {age['before']:.2f} before and {age['after']:.2f} now"
+    assert f"Age (distance {age['distance']:.3f} above 0, {means})" in verdict["message"]
+    assert age["after"] - age["before"] > 5
     distances = [found["distance"] for found in verdict["features"]]
     assert distances == sorted(distances, reverse=True)
 
