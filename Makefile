@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions \
+.PHONY: help demo test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review \
         check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -116,6 +116,9 @@ approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why
 
 reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops reject
+
+review: $(READY)  ## what to look at before a commit goes to a stage: make review STAGE=prod [ASSEMBLY=cdk.out]
+	@$(PY) -m ops review
 
 permissions: $(READY)  ## what a deployment would let anybody do beyond today: make permissions STAGES="registry dev" [ASSEMBLY=cdk.out]
 	@$(PY) -m ops permissions

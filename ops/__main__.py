@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, branches, ci_commands, data, delivery_commands, permissions, registry, runs
+from ops import adopt, branches, ci_commands, data, delivery_commands, permissions, registry, review, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -213,6 +213,11 @@ def _assembly(options: argparse.Namespace) -> Path:
     return Path(options.assembly or data.ROOT / "cdk.out")
 
 
+def _review(settings: Settings, options: argparse.Namespace) -> None:
+    stage = settings.known_stage(options.stage)
+    review.run(settings, stage, _assembly(options), data.ROOT / "build" / "review", say=say)
+
+
 def _permissions(settings: Settings, options: argparse.Namespace) -> int:
     return permissions.run(settings, options.stages, _assembly(options), options.approval, say=say)
 
@@ -228,6 +233,7 @@ COMMANDS = {
     "approve": _approve,
     "reject": _reject,
     "permissions": _permissions,
+    "review": _review,
     **delivery_commands.COMMANDS,
     **ci_commands.COMMANDS,
 }

@@ -68,6 +68,23 @@ class StackAssembly:
         commits = {tags.get(COMMIT, "unknown") for tags in self.pipelines.values()}
         return commits.pop() if len(commits) == 1 else "unknown"
 
+    def asset(self, key: str) -> str:
+        """Return the text of the file asset that the template knows by a key of the bootstrap's bucket.
+
+        Raises
+        ------
+        CommandError
+            Where the assembly has no such file.
+        """
+        for artifact_id in self.artifact.get("dependencies", []):
+            needed = self.manifest["artifacts"][artifact_id]
+            if needed["type"] == _ASSETS:
+                manifest = json.loads((self.folder / needed["properties"]["file"]).read_text())
+                for asset in manifest.get("files", {}).values():
+                    if key in [one["objectKey"] for one in asset["destinations"].values()]:
+                        return Path(self.folder / asset["source"]["path"]).read_text()
+        raise CommandError(f"the assembly in {self.folder} has no asset {key} of {self.name}; {_SYNTH}")
+
     def pack(self) -> bytes:
         """Return this stack's part of the assembly as an archive: the same bytes for the same content.
 
@@ -162,7 +179,7 @@ def _stacks(folder: Path) -> Iterator[StackAssembly]:
         artifacts: dict[str, Any] = manifest["artifacts"]
     except FileNotFoundError:
         raise CommandError(f"there is no assembly in {folder}; {_SYNTH}") from None
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         raise CommandError(f"{folder / 'manifest.json'} is no manifest of an assembly; {_SYNTH}") from None
     for artifact_id, artifact in artifacts.items():
         if artifact["type"] == _STACK:

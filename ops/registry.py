@@ -43,6 +43,32 @@ def versions(sagemaker: Any, group: str) -> list[Version]:
     return sorted(found, key=lambda version: -version.version)
 
 
+def newest(sagemaker: Any, group: str, most: int, status: str | None = None) -> list[Version]:
+    """Return the newest versions of a group, at most so many, the newest first; none where there is no group yet.
+
+    Parameters
+    ----------
+    status
+        Only those of this approval status. Default: all.
+    """
+    wanted = {"ModelApprovalStatus": status} if status else {}
+    try:
+        answer = sagemaker.list_model_packages(
+            ModelPackageGroupName=group,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            MaxResults=most,
+            **wanted,
+        )
+    except botocore.exceptions.ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return []
+        raise CommandError(
+            f"the versions of {group} can't be listed: {error.response['Error']['Message']}"
+        ) from None
+    return [_describe(sagemaker, one["ModelPackageArn"]) for one in answer["ModelPackageSummaryList"]]
+
+
 def decide(sagemaker: Any, group: str, version: str, status: str, note: str) -> Version:
     """Approve or reject a version.
 
