@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.codepipeline import buildspec, driver
+from local_cloud.codepipeline import buildspec, driver, leftovers
 from local_cloud.codepipeline.artifacts import Artifacts
 from local_cloud.codepipeline.environment import bash, build_environment, make_tools
 from local_cloud.codepipeline.errors import ActionAbandoned, ActionFailed
@@ -79,6 +79,7 @@ class BuildAction:
         self._work = services.engine.work_dir
         self._abandoned: set[str] = set()
         self._numbers: dict[str, int] = {}
+        self._going: set[str] = set()
         self._lock = threading.Lock()
         make_tools(self._work / "tools")
 
@@ -108,11 +109,17 @@ class BuildAction:
     def close(self) -> None:
         """End all builds."""
         self._pool.close()
+        with self._lock:
+            leftovers.end(self._going)
 
     def _number(self, project: str) -> int:
         with self._lock:
             self._numbers[project] = self._numbers.get(project, 0) + 1
             return self._numbers[project]
+
+    def _note(self, build_id: str, *, going: bool) -> None:
+        with self._lock:
+            (self._going.add if going else self._going.discard)(build_id)
 
     def _is_abandoned(self, work: Work) -> bool:
         with self._lock:
@@ -313,6 +320,7 @@ class Build:
         timer = threading.Timer(minutes * 60, end)
         timer.daemon = True
         timer.start()
+        self._action._note(self._id, going=True)
         try:
             code = pool.run(
                 key,
@@ -325,6 +333,8 @@ class Build:
         finally:
             timer.cancel()
             pool.forget(key)
+            leftovers.end({self._id})
+            self._action._note(self._id, going=False)
         if self._action._is_abandoned(self._given):
             raise ActionAbandoned
         if self._timed_out:

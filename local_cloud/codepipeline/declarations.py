@@ -110,7 +110,10 @@ def from_template(properties: dict[str, Any], name: str) -> Declaration:
                 if member in action:
                     action[member] = int(action[member])
             if "configuration" in action:
-                action["configuration"] = {key: str(value) for key, value in action["configuration"].items()}
+                action["configuration"] = {
+                    key: str(value).lower() if isinstance(value, bool) else str(value)
+                    for key, value in action["configuration"].items()
+                }
     return {"name": name, **found}
 
 

@@ -60,9 +60,7 @@ def trust(service: str, *principals: str) -> dict[str, Any]:
     """Return a trust policy for a service, and for roles."""
     statements: list[dict[str, Any]] = []
     if service:
-        statements.append(
-            {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-        )
+        statements.append({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
     if principals:
         statements.append(
             {"Effect": "Allow", "Principal": {"AWS": list(principals)}, "Action": "sts:AssumeRole"}
@@ -236,9 +234,7 @@ class Pipeline:
 
     def token(self, stage: str, action: str) -> str:
         """Wait for an approval and return its token."""
-        return str(
-            wait_for(lambda: self.action_state(stage, action).get("latestExecution", {}).get("token"))
-        )
+        return str(wait_for(lambda: self.action_state(stage, action).get("latestExecution", {}).get("token")))
 
     def answer(self, stage: str, action: str, status: str, summary: str = "said so") -> None:
         """Answer an approval."""
