@@ -152,3 +152,27 @@ def name_project(scope: IConstruct, name: str) -> None:
     """Name the one CodeBuild project below a scope, where CDK Pipelines leaves that to CloudFormation."""
     (project,) = [one for one in scope.node.find_all() if isinstance(one, codebuild.CfnProject)]
     project.name = name
+
+
+def publish_by_cli(scope: IConstruct, *, version: str, stacks: str) -> None:
+    """Let the CDK CLI publish files, where CDK Pipelines would install `cdk-assets`.
+
+    The newest of that, 4.7.3, refuses what this aws-cdk-lib writes ("schema version mismatch"). Whichever files a
+    commit has, the project stays the same.
+
+    Parameters
+    ----------
+    version
+        Of the CLI.
+    stacks
+        Whose files, as the CLI selects stacks.
+    """
+    spec = {
+        "version": "0.2",
+        "phases": {
+            "install": {"commands": [f"npm install -g aws-cdk@{version}"]},
+            "build": {"commands": [f"cdk publish-assets --app . --unstable=publish-assets '{stacks}'"]},
+        },
+    }
+    (project,) = [one for one in scope.node.find_all() if isinstance(one, codebuild.CfnProject)]
+    project.add_property_override("Source.BuildSpec", codebuild.BuildSpec.from_object(spec).to_build_spec())

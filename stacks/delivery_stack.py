@@ -20,6 +20,7 @@ from stacks.delivery_permissions import (
     Permissions,
     name_project,
     policy,
+    publish_by_cli,
     rewrite_role,
 )
 from stacks.delivery_steps import PROMOTE, WAVES, Steps
@@ -27,7 +28,6 @@ from stacks.installation import Delivery, Settings
 from stacks.model_pipelines import removal_of
 
 CLI_VERSION = "2.1148.1"  # the one of package.json; a test compares them
-ASSETS_VERSION = "4.7.3"  # cdk-assets, which publishes what synth made; else the newest of the day would
 SELF_UPDATE, ASSETS = "selfupdate", "assets"
 Build = Callable[[Construct], object]
 
@@ -116,7 +116,6 @@ class DeliveryStack(cdk.Stack):
             artifact_bucket=artifacts,
             synth=synth,
             cli_version=CLI_VERSION,
-            cdk_assets_cli_version=ASSETS_VERSION,
             publish_assets_in_parallel=False,
             code_build_defaults=pipelines.CodeBuildOptions(
                 build_environment=ENVIRONMENT, timeout=cdk.Duration.minutes(30)
@@ -207,6 +206,7 @@ class DeliveryStack(cdk.Stack):
         )
         publishing = self.pipeline.node.find_child("Assets")
         name_project(publishing, assets)
+        publish_by_cli(publishing, version=CLI_VERSION, stacks=f"{self.node.id}/**")
         rewrite_role(
             publishing.node.find_child("FileRole"),
             name=assets,
