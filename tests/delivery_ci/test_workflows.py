@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -101,7 +103,7 @@ class Command:
     """A make command: its targets and variables, wherever it takes its role from."""
 
     def __init__(self, script: str) -> None:
-        words = re.findall(r'(?:[^\s"]|"[^"]*")+', script.split("|")[0])[1:]
+        words = re.findall(r'(?:[^\s"]|"[^"]*")+', script)[1:]
         pairs = [word.replace('"', "").partition("=") for word in words if "=" in word]
         self.variables = {key: value for key, _, value in pairs}
         self.targets = [word for word in words if "=" not in word and not word.startswith("-")]
@@ -197,6 +199,20 @@ def test_a_stage_waits_for_its_gate_and_for_the_confirmation_where_there_is_one(
     )
     assert f"needs.{gate}.outputs.widens == 'true'" in JOBS[f"confirm-{stage}"]["if"]
     assert JOBS[f"confirm-{stage}"]["environment"] == "permissions"
+
+
+def test_the_reviewers_see_the_review_where_they_are_asked() -> None:
+    """And as it stands: nothing of it is read as Markdown, or by the shell."""
+    (shown,) = [step.script for job in GITHUB for step in job.steps if "GITHUB_STEP_SUMMARY" in step.script]
+    script = shown.replace("build/review/prod/review.txt", "review.txt")
+    said = "- `a` $(touch b) * %s\n+ c"
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "review.txt").write_text(said + "\n")
+        env = {"PATH": os.environ["PATH"], "GITHUB_STEP_SUMMARY": "summary.md"}
+        subprocess.run(["bash", "-c", script], cwd=folder, env=env, check=True)
+        assert (Path(folder) / "summary.md").read_text() == f"```\n{said}\n```\n"
+        assert not (Path(folder) / "b").exists()
+    assert JOBS["prod"]["needs"] == ["test", "review", "confirm-prod"]
 
 
 def test_promotions_do_not_overlap() -> None:
