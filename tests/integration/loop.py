@@ -74,6 +74,10 @@ class Loop(Lookout):
             stage, f"data/batch-dataset/{uuid.uuid4().hex[:8]}/{source}", (self.files / source).read_bytes()
         )
 
+    def rows_in(self, source: str = "mammo-batch-dataset.csv") -> int:
+        """Return how many rows a prepared batch holds: fewer where only the complete rows are to be had."""
+        return len((self.files / source).read_text().splitlines())
+
     def keys(self, stage: StageName, prefix: str) -> list[str]:
         """Return the keys of a stage's data bucket below the model's prefix."""
         whole = f"{self.model.model_name}/{prefix}"

@@ -71,7 +71,10 @@ def test_a_data_scientist_runs_both_pipelines_of_dev_and_reads_their_results(
     assert run.outcome.status == "Succeeded", run.outcome.in_words()
     assert sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=run.outcome.execution_arn)
     keys = loop.keys("dev", f"inference/{run.outcome.execution_id}/predictions/")
-    assert s3.get_object(Bucket=stage.data_bucket_name, Key=keys[0])["Body"].read().count(b"\n") == 48
+    assert (
+        s3.get_object(Bucket=stage.data_bucket_name, Key=keys[0])["Body"].read().count(b"\n")
+        == loop.rows_in()
+    )
     rows = loop.keys("dev", "data/train-dataset/")[0]
     assert s3.get_object(Bucket=stage.data_bucket_name, Key=rows)["Body"].read()
 
@@ -113,7 +116,10 @@ def test_an_operator_runs_inference_in_prod_but_neither_trains_nor_approves(
     run = loop.follow("by grace", "prod", started["PipelineExecutionArn"])
     assert run.outcome.status == "Succeeded", run.outcome.in_words()
     predictions = loop.keys("prod", f"inference/{run.outcome.execution_id}/predictions/")[0]
-    assert s3.get_object(Bucket=stage.data_bucket_name, Key=predictions)["Body"].read().count(b"\n") == 48
+    assert (
+        s3.get_object(Bucket=stage.data_bucket_name, Key=predictions)["Body"].read().count(b"\n")
+        == loop.rows_in()
+    )
     rows = f"{loop.model.model_name}/data/train-dataset/mammo-train-dataset-part1.csv"
     train = stage.pipeline_name(loop.model, "train")
     calls: dict[str, Callable[[], object]] = {
