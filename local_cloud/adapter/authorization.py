@@ -129,6 +129,13 @@ def condition_context(action: str, request: Request) -> dict[str, Any]:
     return {}
 
 
+def resource_of(action: str, resource: str, request: Request) -> str:
+    """The resource that AWS judges a call by, where ministack judges by what it belongs to."""
+    if action == "logs:DeleteLogStream":
+        return f"{resource}:log-stream:{request.json().get('logStreamName', '')}"
+    return resource
+
+
 def entries(action: str, resource: str, request: Request) -> list[Check]:
     """One check an event: AWS judges each entry of a PutEvents by its own source and detail type."""
     if action != "events:PutEvents":
@@ -189,6 +196,7 @@ def _enforcing(services: Mapping[str, ModuleType]) -> Callable[[Callable[..., An
                 if key is not None:
                     resource_arn = key["Arn"]
                     service_context = {**(service_context or {}), **keys.condition_context(key)}
+            resource_arn = resource_of(action, resource_arn, request)
             if each := entries(action, resource_arn, request):
                 return check_all(access_key, region, each)
             context = {**(service_context or {}), **condition_context(action, request)}

@@ -340,3 +340,14 @@ def test_listing_can_be_narrowed_to_a_prefix(engine: LocalCloud) -> None:
     s3.list_objects_v2(Bucket=bucket, Prefix="mine/data")
     denied(s3.list_objects_v2, Bucket=bucket, Prefix="theirs/")
     denied(s3.list_objects_v2, Bucket=bucket)
+
+
+def test_deleting_a_log_stream_is_judged_by_the_stream(engine: LocalCloud) -> None:
+    owner, group = engine.session(DEV).client("logs"), f"/jobs/{unique('group')}"
+    owner.create_log_group(logGroupName=group)
+    for stream in ("mine-1", "other-1"):
+        owner.create_log_stream(logGroupName=group, logStreamName=stream)
+    mine = f"arn:aws:logs:us-east-1:{DEV}:log-group:{group}:log-stream:mine-*"
+    logs = as_role(engine, DEV, allow("logs:DeleteLogStream", on=mine)).client("logs")
+    logs.delete_log_stream(logGroupName=group, logStreamName="mine-1")
+    denied(logs.delete_log_stream, logGroupName=group, logStreamName="other-1")
