@@ -86,7 +86,9 @@ def deliver(
                 f"the assembly in {folder} has {stack} for {place}, the settings say {wanted}: it was made with"
                 " other settings; make one with these: make synth"
             )
-        say(f"{stage}: {stack} of commit {found.commit[:12]} to {place}")
+        # The registry's template is of no commit: it holds no pipeline.
+        of_commit = "" if found.commit == "unknown" else f" of commit {found.commit[:12]}"
+        say(f"{stage}: {stack}{of_commit} to {place}")
     arguments = [
         *("deploy", *stacks.values(), "--app", str(folder.resolve()), "--exclusively"),
         *("--require-approval", "never", "--concurrency", str(len(stacks)), "--progress", "events"),

@@ -51,6 +51,9 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
     "services.iam": (
         "_roles",
         "_mfa_devices",
+        "_create_oidc_provider",
+        "_delete_oidc_provider",
+        "_oidc_providers",
         "_gen_secret",
         "_gen_session_access_key",
         "_gen_session_token",

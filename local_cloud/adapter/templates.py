@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
 
-from local_cloud.adapter import hooks
+from local_cloud.adapter import hooks, web_identity
 
 Properties = dict[str, Any]
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -258,6 +258,7 @@ def install(sagemaker: ModuleType) -> None:
     provisioners._REPLACING_PROPERTIES[_GROUP] = ("ModelPackageGroupName", "ModelPackageGroupDescription")
     provisioners._REPLACING_PROPERTIES["AWS::Events::EventBusPolicy"] = ("EventBusName", "StatementId")
     provisioners._REPLACING_PROPERTIES["AWS::Scheduler::Schedule"] = ("Name", "GroupName")
+    web_identity.install()
     _refuse_existing_aliases()
     _also("AWS::S3::Bucket", _bucket)
     _also("AWS::SNS::Topic", _topic)

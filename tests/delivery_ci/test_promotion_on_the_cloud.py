@@ -11,14 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_cloud.cloud import LocalCloud
-from tests.delivery_ci.installations import ACCOUNTS, GITHUB, PROVIDER
+from tests.delivery_ci.installations import ACCOUNTS, GITHUB
 from tests.delivery_ci.promotion import Promotion, broken
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("delivery-ci")]
 
 SETTINGS: dict[str, Any] = {
     "models": [{"folder": "mammography"}],
-    "delivery": {**GITHUB, "oidc_provider_arn": PROVIDER},
+    "delivery": GITHUB,
 }
 MAIN, ENVIRONMENT = "repo:example/mlops:ref:refs/heads/main", "repo:example/mlops:environment:prod"
 Result = subprocess.CompletedProcess[str]
@@ -122,7 +122,3 @@ def test_a_deployment_that_fails_half_way_says_what_runs_now(story: Story) -> No
     assert story.states["a broken prod"] == "UPDATE_ROLLBACK_COMPLETE"
     assert "deliver: prod (ProdStack) failed and was rolled back (UPDATE_ROLLBACK_COMPLETE)" in failed.stderr
     assert "no-such-role" in failed.stdout, "the reason is not above"
-
-
-def test_nothing_is_synthesized_anew(story: Story) -> None:
-    assert "Synthesis time: 0.0" in said(story, "dev by the branch")

@@ -255,6 +255,26 @@ def test_an_event_bus_policy_is_put_changed_and_removed(engine: LocalCloud) -> N
     eventually(lambda: not events.describe_event_bus(Name=bus).get("Policy"))
 
 
+def test_an_accounts_identity_provider_is_made_once_changed_and_removed(engine: LocalCloud) -> None:
+    stack, iam = unique("stack"), engine.session(DEV).client("iam")
+    host = f"{unique('tokens')}.example.com"
+
+    def provider(*audiences: str) -> dict[str, Any]:
+        properties = {"Url": f"https://{host}", "ClientIdList": list(audiences)}
+        return {"P": {"Type": "AWS::IAM::OIDCProvider", "Properties": properties}}
+
+    arn = f"arn:aws:iam::{DEV}:oidc-provider/{host}"
+    for audience in ("one", "two"):
+        deploy_template(engine, DEV, stack, provider(audience))
+        found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+        assert found["ClientIDList"] == [audience]
+    assert (
+        deploy_template(engine, DEV, unique("second"), provider("one"))["StackStatus"] == "ROLLBACK_COMPLETE"
+    )
+    engine.session(DEV).client("cloudformation").delete_stack(StackName=stack)
+    eventually(lambda: arn not in str(iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]))
+
+
 def test_a_schedule_of_a_stack_keeps_its_time_zone(engine: LocalCloud) -> None:
     role = make_role(engine, DEV, principal={"Service": "scheduler.amazonaws.com"})
     name = unique("schedule")
