@@ -175,6 +175,61 @@ def parameter(name: str, kind: str = "String", **more: Any) -> dict[str, Any]:
     return {"Name": name, "Type": kind, **more}
 
 
+JOBS = [
+    {"Name": "Get", "Type": "Lambda", "FunctionArn": "arn", "Arguments": {"x": "mammo-train-x"}},
+    {"Name": "Train", "Type": "Training", "Arguments": {"TrainingJobName": "mammo-train-train"}},
+    {
+        "Name": "Branch",
+        "Type": "Condition",
+        "Arguments": {
+            "IfSteps": [
+                {"Name": "Model", "Type": "Model", "Arguments": {"ModelName": "mammo-inference-model"}}
+            ],
+            "ElseSteps": [
+                {
+                    "Name": "Score",
+                    "Type": "Transform",
+                    "Arguments": {
+                        "TransformJobName": "mammo-inference-transform",
+                        "ModelName": {"Get": "Steps.Model.ModelName"},
+                    },
+                }
+            ],
+        },
+    },
+]
+
+
+def test_jobs_and_models_are_renamed_in_branches_too_and_nothing_else() -> None:
+    filled = json.loads(render(definition(steps=JOBS), {}, {}, {"mammo": "mammo--1a2b3c4d"}))
+    get, train, condition = filled["Steps"]
+    assert get == JOBS[0]
+    assert train["Arguments"] == {"TrainingJobName": "mammo--1a2b3c4d-train-train"}
+    (model,), (score,) = condition["Arguments"]["IfSteps"], condition["Arguments"]["ElseSteps"]
+    assert model["Arguments"] == {"ModelName": "mammo--1a2b3c4d-inference-model"}
+    assert score["Arguments"] == {
+        "TransformJobName": "mammo--1a2b3c4d-inference-transform",
+        "ModelName": {"Get": "Steps.Model.ModelName"},
+    }
+
+
+def test_a_renamed_job_leaves_room_for_what_sagemaker_appends() -> None:
+    renamed = {"mammo": f"{'m' * 14}--1a2b3c4d"}
+    for name, expected in (("inference-transform", 37), ("inference-x-y", 36)):
+        steps = [{"Name": "S", "Arguments": {"ProcessingJobName": f"mammo-{name}"}}]
+        text = json.loads(render(definition(steps=steps), {}, {}, renamed))["Steps"][0]["Arguments"]
+        assert len(text["ProcessingJobName"]) == expected
+
+
+def test_a_job_that_no_new_name_is_given_for_is_refused() -> None:
+    with pytest.raises(BadDefinition, match="'mammo-train-train' begins with none of wine"):
+        render(definition(steps=JOBS), {}, {}, {"wine": "wine--1a2b3c4d"})
+
+
+def test_jobs_keep_their_names_where_none_are_given() -> None:
+    assert json.loads(render(definition(steps=JOBS), {}, {}))["Steps"] == JOBS
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [

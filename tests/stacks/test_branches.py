@@ -334,3 +334,12 @@ def test_the_installation_of_main_is_not_changed_by_there_being_branches() -> No
         "DevStack",
         "ProdStack",
     }
+
+
+@pytest.mark.parametrize("installation", ["full", "model-monitor", "one-account", "elsewhere"])
+def test_a_branch_of_any_installation_synthesizes_with_narrow_policies(installation: str) -> None:
+    found = synthesized(SETTINGS[installation], branch=TREES).get_stack_artifact("DevStack")
+    assert findings(found.template) == []
+    (train, _) = resources(found.template, "Custom::SageMakerPipeline").values()
+    shared = "-dev" if installation == "one-account" else ""
+    assert train["PipelineName"].startswith(f"mammo-severity--feature-5a33e00a{shared}-")
