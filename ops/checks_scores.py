@@ -92,7 +92,7 @@ def shift(batch: str, described: Mapping[str, Any]) -> Shifted:
     described
         The model's model.json.
     """
-    rows = list(csv.reader(io.StringIO(batch)))
+    rows = [row for row in csv.reader(io.StringIO(batch)) if row]
     head, body = (rows[:1], rows[1:]) if described["batch_header"] else ([], rows)
     first = 0 if described["id_column"] is None else 1
     missing = {"", *described["missing"]}

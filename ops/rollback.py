@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ops import assembly, cdk, promotions
 from ops.assembly import StackAssembly
 from ops.checks_common import CheckError
-from ops.checks_deployed import compare, tags_of
+from ops.checks_deployed import NotAllowed, compare, tags_of
 from ops.promotions import Promotion, Promotions
 from stacks.installation import STACKS, Settings, Stage
 
@@ -21,9 +21,14 @@ def tags_now(
     settings: Settings, stage: Stage, sagemaker: Any, records: Sequence[Promotion]
 ) -> dict[str, Mapping[str, str] | None]:
     """Return the tags of every pipeline that the stage has, or had in any promotion, by name."""
-    names = {stage.pipeline_name(model, kind) for model in settings.models for kind in ("train", "inference")}
-    names |= {name for record in records for name in record.definitions}
-    return {name: tags_of(settings, stage, sagemaker, name) for name in sorted(names)}
+    own = {stage.pipeline_name(model, kind) for model in settings.models for kind in ("train", "inference")}
+    tags = {name: tags_of(settings, stage, sagemaker, name) for name in sorted(own)}
+    for name in sorted({name for record in records for name in record.definitions} - own):
+        try:
+            tags[name] = tags_of(settings, stage, sagemaker, name)
+        except NotAllowed:
+            tags[name] = None  # of a model that the installation has no more: a checker knows nothing of it
+    return tags
 
 
 def record(
