@@ -156,8 +156,8 @@ def test_files_that_are_not_prepared_are_named(desk: Desk, tmp_path: Path) -> No
     [
         (
             ["upload"],
-            {"STAGE": "staging"},
-            "upload: STAGE must be dev or prod, got 'staging'; for example STAGE=dev",
+            {"STAGE": "test"},
+            "upload: STAGE must be dev or prod, got 'test'; for example STAGE=dev",
         ),
         (
             ["run"],
