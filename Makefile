@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review \
+.PHONY: help demo test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review bootstrap-help \
         check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -116,6 +116,10 @@ approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why
 
 reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops reject
+
+bootstrap-help: $(READY)  ## the commands that prepare each account for the CDK, with narrow policies: make bootstrap-help [ASSEMBLY=cdk.out]
+	@[ -n "$${ASSEMBLY:-}" ] || $(CDK) synth --quiet --output build/bootstrap/cdk.out
+	@ASSEMBLY="$${ASSEMBLY:-build/bootstrap/cdk.out}" $(PY) -m ops bootstrap-help
 
 review: $(READY)  ## what to look at before a commit goes to a stage: make review STAGE=prod [ASSEMBLY=cdk.out]
 	@$(PY) -m ops review

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, branches, ci_commands, data, delivery_commands, permissions, registry, review, runs
+from ops import adopt, bootstrap, branches, ci_commands, data, delivery_commands, permissions, registry, review, runs
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
@@ -213,6 +213,10 @@ def _assembly(options: argparse.Namespace) -> Path:
     return Path(options.assembly or data.ROOT / "cdk.out")
 
 
+def _bootstrap_help(settings: Settings, options: argparse.Namespace) -> None:
+    bootstrap.run(settings, _assembly(options), data.ROOT / "build" / "bootstrap", data.ROOT, say=say)
+
+
 def _review(settings: Settings, options: argparse.Namespace) -> None:
     stage = settings.known_stage(options.stage)
     review.run(settings, stage, _assembly(options), data.ROOT / "build" / "review", say=say)
@@ -234,6 +238,7 @@ COMMANDS = {
     "reject": _reject,
     "permissions": _permissions,
     "review": _review,
+    "bootstrap-help": _bootstrap_help,
     **delivery_commands.COMMANDS,
     **ci_commands.COMMANDS,
 }
