@@ -18,12 +18,14 @@ from stacks.delivery_builds import ENVIRONMENT, Builds, project_name
 from stacks.delivery_permissions import (
     PIPELINE,
     Permissions,
+    acknowledge_roles_by_arn,
     name_project,
     policy,
     publish_by_cli,
     rewrite_role,
 )
 from stacks.delivery_steps import PROMOTE, WAVES, Steps
+from stacks.delivery_versions import APPROVAL, CHECK, VERSIONS, VersionReleases
 from stacks.installation import Delivery, Settings
 from stacks.model_pipelines import removal_of
 
@@ -64,6 +66,8 @@ class DeliveryStack(cdk.Stack):
         The bucket for reviews, and for the claims of messages.
     topic, alerts
         Where the delivery's messages go, and what writes them.
+    releases
+        The pipeline for versions, where ``delivery.approve_versions`` is set; else None.
     """
 
     def __init__(
@@ -129,13 +133,26 @@ class DeliveryStack(cdk.Stack):
             self.pipeline.add_stage(
                 self._stage("staging", staging),
                 pre=steps.gate(["staging"]),
-                post=[steps.check("staging")],
+                post=[steps.check("staging", also=[CHECK] if delivery.approve_versions else [])],
             )
         self.pipeline.add_stage(
             self._stage("prod", prod), pre=steps.promotion("prod"), post=[steps.check("prod")]
         )
         self.pipeline.build_pipeline()
         self._own_what_cdk_made(accounts)
+        self.releases: VersionReleases | None = None
+        if delivery.approve_versions:
+            self.releases = VersionReleases(
+                self,
+                "Versions",
+                settings=settings,
+                permissions=self.permissions,
+                builds=self.builds,
+                artifacts=artifacts,
+                checker=steps.checkers["staging"],
+                delivered_stage=WAVES["prod"],
+                alerts=self.topic,
+            )
         self.alerts = DeliveryAlerts(
             self,
             "Alerts",
@@ -144,6 +161,8 @@ class DeliveryStack(cdk.Stack):
             approvals=[PROMOTE],
             state_bucket=self.reviews,
             alerts=self.topic,
+            releases_pipeline_name=VERSIONS if delivery.approve_versions else None,
+            release_approvals=[APPROVAL],
         )
 
     def _stage(self, account: str, build: Build) -> DeliveryStage:
@@ -213,9 +232,6 @@ class DeliveryStack(cdk.Stack):
             statements=self.permissions.asset_statements(assets, accounts),
             account=account,
         )
-        # The check says "Ref" of projects that name their role by Fn::GetAtt ...Arn, as it asks; a test looks at them.
-        cdk.Validations.of(self.pipeline).acknowledge(
-            cdk.Acknowledgment(id="CloudFormation-Validate::E3050", reason="projects name their roles by ARN")
-        )
+        acknowledge_roles_by_arn(self.pipeline)
         for step in (SELF_UPDATE, ASSETS):
             self.builds.log_group(step)

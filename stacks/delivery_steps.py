@@ -8,6 +8,7 @@ import jsii
 from aws_cdk import Duration, pipelines
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
+from aws_cdk import aws_iam as iam
 
 from cdk_mlops import AlertTopic, StageDataBucket
 from stacks.delivery_builds import REVIEW_EXPORTS, Builds, project_name
@@ -57,6 +58,11 @@ class Steps:
         What synth wrote.
     stages
         The stages that a commit passes, in order.
+
+    Attributes
+    ----------
+    checkers
+        By stage, the role of the builds that check it.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Steps:
         self._builds, self._assembly = builds, assembly
         self._settings, self._permissions = settings, permissions
         self._topic, self._reviews, self._stages = topic, reviews, stages
+        self.checkers: dict[str, iam.IRole] = {}
         self._gatekeeper = builds.role(
             "permissions",
             description="Compares permissions with what is deployed; lets what widens nothing pass",
@@ -118,11 +125,18 @@ class Steps:
             approval.add_step_dependency(step)
         return [review, *gate, approval]
 
-    def check(self, stage: str) -> pipelines.Step:
-        """Return the check of a stage that was just deployed, and the record of what was promoted."""
-        role = self._builds.role(
+    def check(self, stage: str, *, also: Sequence[str] = ()) -> pipelines.Step:
+        """Return the check of a stage that was just deployed, and the record of what was promoted.
+
+        Parameters
+        ----------
+        also
+            Further projects that run with its role. Default: none.
+        """
+        role = self.checkers[stage] = self._builds.role(
             f"check-{stage}",
-            description=f"Checks {stage} after a deployment, through its checker role",
+            description=f"Checks {stage} through its checker role",
+            projects=[f"check-{stage}", *also],
             statements=[assume("Checker", [self._settings.checker_role_arn(stage)])],
         )
         return self._builds.step(

@@ -180,7 +180,7 @@ def acts(stage: str, action: str, state: str = "STARTED", attempt: int = 1) -> d
 def _inputs(stage: str, action: str) -> dict[str, Any]:
     if stage == "Source":
         return {"actionTypeId": {"category": "Source"}}
-    if action in ("ConfirmPermissions", "PromoteToProd"):
+    if action in ("ConfirmPermissions", "PromoteToProd", "ReleaseToProd"):
         return {"actionTypeId": {"category": "Approval"}}
     if action.endswith(("Prepare", "Deploy")):
         return {

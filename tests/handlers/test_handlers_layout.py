@@ -19,8 +19,8 @@ SOURCES = sorted(HANDLERS.glob("*/*.py"))
 
 
 def test_every_function_of_the_library_is_there() -> None:
-    functions = "approval_notifier delivery_notifier model_cleanup model_resolver pipeline_notifier retrain"
-    assert [*functions.split(), "run_recorder", "sagemaker_pipeline"] == NAMES
+    functions = "approval_notifier approval_starter delivery_notifier model_cleanup model_resolver"
+    assert [*functions.split(), "pipeline_notifier", "retrain", "run_recorder", "sagemaker_pipeline"] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,12 +9,20 @@ from typing import Any
 from tests.stacks.installations import assembly, resources, template
 
 BOTH = ("full", "delivered")  # with staging, and without
+ALL = (*BOTH, "versions")  # and with releases of versions
 WAVES = {"dev": "RegistryAndDev", "staging": "Staging", "prod": "Prod"}
 
 
-def stages(installation: str = "full") -> dict[str, list[dict[str, Any]]]:
+def pipeline_named(name: str, installation: str) -> dict[str, Any]:
+    """Return the pipeline of that name."""
+    pipelines = resources(template(installation, "DeliveryStack"), "AWS::CodePipeline::Pipeline").values()
+    (found,) = [one for one in pipelines if one["Name"] == name]
+    return found
+
+
+def stages(installation: str = "full", name: str = "mlops-delivery") -> dict[str, list[dict[str, Any]]]:
     """Return the actions of every stage in their run order, by the stage's name."""
-    (pipeline,) = resources(template(installation, "DeliveryStack"), "AWS::CodePipeline::Pipeline").values()
+    pipeline = pipeline_named(name, installation)
     return {
         stage["Name"]: sorted(stage["Actions"], key=lambda action: (action["RunOrder"], action["Name"]))
         for stage in pipeline["Stages"]

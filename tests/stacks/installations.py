@@ -46,6 +46,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "elsewhere": {"models": [{"folder": "mammography"}], "region": "cn-north-1"},
 }
 
+SETTINGS["versions"] = SETTINGS["full"] | {
+    "delivery": {**SETTINGS["full"]["delivery"], "approve_versions": True}
+}
+
 
 def context() -> dict[str, Any]:
     """Return the feature flags of cdk.json."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stacks.delivery_stack import CLI_VERSION
-from tests.stacks.delivery_kit import BOTH, WAVES, action, buildspec, environment, project, stages
+from tests.stacks.delivery_kit import ALL, BOTH, WAVES, action, buildspec, environment, project, stages
 from tests.stacks.installations import ROOT, assembly, resources, template
 
 STAGE_OF = {"RegistryStack": "Registry", "DevStack": "Dev", "StagingStack": "Staging", "ProdStack": "Prod"}
@@ -136,14 +136,24 @@ def test_every_build_has_the_source_its_commit_and_the_assembly_at_cdk_out(
     assert any(f'ln -s -- "$CODEBUILD_SRC_DIR_{synth}" "cdk.out"' in command for command in install)
 
 
-def test_all_files_are_published_by_one_build() -> None:
-    (publish,) = stages()["Assets"]
-    phases = buildspec("mlops-delivery-assets")["phases"]
-    assert publish["Configuration"]["ProjectName"]
-    assert phases["install"]["commands"] == [f"npm install -g aws-cdk@{CLI_VERSION}"]
-    (command,) = phases["build"]["commands"]
-    assert command.startswith("cdk publish-assets --app . ")
-    assert command.endswith("'DeliveryStack/**'")  # what the stages deploy, wherever it goes
+def test_all_files_are_published_by_one_build_that_never_takes_a_role_that_deploys() -> None:
+    assert len(stages()["Assets"]) == 1
+    spec = buildspec("mlops-delivery-assets")
+    assert spec["phases"]["install"]["commands"] == [f"npm install -g aws-cdk@{CLI_VERSION}"]
+    narrow, publish = spec["phases"]["build"]["commands"]
+    assert "s/-deploy-role-/-lookup-role-/" in narrow
+    assert publish.startswith("cdk publish-assets")
+    assert "'DeliveryStack/**'" in publish
+
+
+def test_the_role_that_deploys_is_called_in_the_assembly_as_the_build_of_files_expects() -> None:
+    for manifest in Path(assembly("full").directory).glob("assembly-DeliveryStack-*/manifest.json"):
+        (stack,) = [
+            one
+            for one in json.loads(manifest.read_text())["artifacts"].values()
+            if one["type"] == "aws:cloudformation:stack"
+        ]
+        assert "-deploy-role-" in stack["properties"]["assumeRoleArn"]
 
 
 def test_the_pipeline_updates_itself_with_the_pinned_cli() -> None:
@@ -161,7 +171,7 @@ def test_the_stacks_are_those_of_a_direct_deployment() -> None:
         assert inside == template("full", name)
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_every_build_has_an_end_no_privileges_and_a_log_that_is_kept(installation: str) -> None:
     found = template(installation, "DeliveryStack")
     groups = {
@@ -174,7 +184,7 @@ def test_every_build_has_an_end_no_privileges_and_a_log_that_is_kept(installatio
         assert groups[f"/aws/codebuild/{one['Name']}"] == 365
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_all_that_is_kept_is_encrypted_with_rotating_keys_and_open_over_tls_only(installation: str) -> None:
     found = template(installation, "DeliveryStack")
     assert all(key["EnableKeyRotation"] for key in resources(found, "AWS::KMS::Key").values())
@@ -200,7 +210,7 @@ def test_reviews_are_kept_a_year() -> None:
 
 
 def test_projects_name_their_roles_by_arn_since_a_name_does_not_tell_the_path() -> None:
-    for one in resources(template("full", "DeliveryStack"), "AWS::CodeBuild::Project").values():
+    for one in resources(template("versions", "DeliveryStack"), "AWS::CodeBuild::Project").values():
         assert one["ServiceRole"]["Fn::GetAtt"][1] == "Arn"
 
 

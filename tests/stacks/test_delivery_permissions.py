@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.library.policy_audit import as_list, findings, identity_statements
-from tests.stacks.delivery_kit import BOTH, role
+from tests.stacks.delivery_kit import ALL, BOTH, role
 from tests.stacks.installations import CONNECTION, SETTINGS, resources, synthesized, template
 
 ACCOUNTS = {
@@ -21,7 +21,7 @@ ACCOUNTS = {
     "prod": "222222222222",
 }
 HOME = ACCOUNTS["registry"]  # where the delivery runs by default
-OF = {"full": ("registry", "dev", "staging", "prod"), "delivered": ("registry", "dev", "prod")}
+OF = {"full": tuple(ACCOUNTS), "versions": tuple(ACCOUNTS), "delivered": ("registry", "dev", "prod")}
 
 
 def bootstrap(purpose: str, *accounts: str) -> set[str]:
@@ -63,12 +63,12 @@ def assumed(owner: str, installation: str = "full") -> set[str]:
     }
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_no_statement_is_too_wide(installation: str) -> None:
     assert findings(template(installation, "DeliveryStack")) == []
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_every_role_has_statements_that_are_looked_at_here(installation: str) -> None:
     roles = {
         one["RoleName"]
@@ -78,7 +78,7 @@ def test_every_role_has_statements_that_are_looked_at_here(installation: str) ->
     assert all("Sid" in one and one["Effect"] == "Allow" for _, one in statements(installation))
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_a_wildcard_in_a_resource_is_below_something_that_is_named(installation: str) -> None:
     # the ends that may stay open: objects of a named bucket, streams of a named log group, a key under its alias
     for name, one in statements(installation):
@@ -90,11 +90,12 @@ def test_a_wildcard_in_a_resource_is_below_something_that_is_named(installation:
                 r'"arn:aws:s3:::[a-z0-9-]+/[\w/-]*\*"', text
             )
             own_log = re.fullmatch(r'"arn:aws:logs:us-east-1:\d{12}:log-group:/aws/[\w/-]+:\*"', text)
+            versions = re.fullmatch(r'"arn:aws:sagemaker:us-east-1:\d{12}:model-package/[\w-]+/\*"', text)
             by_alias = ":key/*" in text and "kms:ResourceAliases" in json.dumps(one.get("Condition"))
-            assert below_bucket or own_log or by_alias, (name, one["Sid"], text)
+            assert below_bucket or own_log or versions or by_alias, (name, one["Sid"], text)
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_roles_are_assumed_only_by_bootstrap_names_and_checkers_of_the_installations_own_accounts(
     installation: str,
 ) -> None:
@@ -103,7 +104,7 @@ def test_roles_are_assumed_only_by_bootstrap_names_and_checkers_of_the_installat
         "mlops-delivery-pipeline": bootstrap("deploy", *accounts),
         "mlops-delivery-selfupdate": bootstrap("deploy", "registry")
         | bootstrap("file-publishing", "registry"),
-        "mlops-delivery-assets": bootstrap("file-publishing", *accounts),
+        "mlops-delivery-assets": bootstrap("file-publishing", *accounts) | bootstrap("lookup", *accounts),
         "mlops-delivery-permissions": bootstrap("lookup", *accounts),
         "mlops-delivery-review": bootstrap("lookup", *accounts),
         **{
@@ -180,7 +181,7 @@ def test_the_pipeline_starts_exactly_its_own_builds(installation: str) -> None:
     )
 
 
-@pytest.mark.parametrize("installation", BOTH)
+@pytest.mark.parametrize("installation", ALL)
 def test_builds_run_for_projects_of_this_account_only(installation: str) -> None:
     for one in resources(template(installation, "DeliveryStack"), "AWS::IAM::Role").values():
         if one["Path"] != "/mlops/delivery/build/":

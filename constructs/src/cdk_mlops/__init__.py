@@ -24,6 +24,7 @@ from cdk_mlops.sagemaker_pipeline import SageMakerPipeline, SageMakerPipelinePro
 from cdk_mlops.scheduled_inference_pipeline import ScheduledInferencePipeline
 from cdk_mlops.stage_check_role import StageCheckRole
 from cdk_mlops.stage_data_bucket import DataBucket, StageDataBucket
+from cdk_mlops.start_on_approval import StartOnApproval
 
 __all__ = [
     "ALLOW_DESTROY",
@@ -59,6 +60,7 @@ __all__ = [
     "SharedKey",
     "StageCheckRole",
     "StageDataBucket",
+    "StartOnApproval",
     "TopicForAlerts",
     "TrainRole",
 ]

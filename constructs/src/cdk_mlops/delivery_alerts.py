@@ -42,6 +42,11 @@ class DeliveryAlerts(Construct):
     approvals
         Names of the actions by which people let a commit pass. Default: ``PromoteToProd``. Other approvals are not
         told of while they wait.
+    releases_pipeline_name
+        A CodePipeline that releases model versions, with the variables ``MODEL`` and ``VERSION``: its outcomes are
+        told too. Default: none.
+    release_approvals
+        Names of that pipeline's approvals. Default: ``ReleaseToProd``.
 
     Attributes
     ----------
@@ -66,6 +71,8 @@ class DeliveryAlerts(Construct):
         state_bucket: DataBucket,
         alerts: TopicForAlerts,
         approvals: Sequence[str] = ("PromoteToProd",),
+        releases_pipeline_name: str | None = None,
+        release_approvals: Sequence[str] = ("ReleaseToProd",),
     ) -> None:
         rule = "be 1 to 100 letters, digits and .@-_"
         check_pattern("pipeline_name", pipeline_name, _PIPELINE, rule)
@@ -74,11 +81,15 @@ class DeliveryAlerts(Construct):
             check_stage("stages", stage)
         for approval in approvals:
             check_pattern("approvals", approval, _ACTION, rule)
+        releases = [] if releases_pipeline_name is None else [releases_pipeline_name]
+        for name in releases:
+            check_pattern("releases_pipeline_name", name, _PIPELINE, rule)
+        for approval in release_approvals:
+            check_pattern("release_approvals", approval, _ACTION, rule)
         if not stages or not approvals:
             raise ValueError("stages and approvals must each hold at least one name, got none")
         super().__init__(scope, construct_id)
-        self._pipeline_name = pipeline_name
-        pipeline, claims = arn(self, "codepipeline", pipeline_name), "state/notices/*"
+        self._pipelines, claims = [pipeline_name, *releases], "state/notices/*"
         self.handler = HandlerFunction(
             self,
             "Function",
@@ -92,7 +103,7 @@ class DeliveryAlerts(Construct):
                 Statement(
                     "Executions",
                     ["codepipeline:GetPipelineExecution", "codepipeline:ListActionExecutions"],
-                    [pipeline],
+                    [arn(self, "codepipeline", name) for name in self._pipelines],
                 ),
                 list_bucket("ListClaims", state_bucket.bucket_arn, [claims]),
                 read_objects("ReadClaims", state_bucket.bucket_arn, [claims]),
@@ -106,6 +117,11 @@ class DeliveryAlerts(Construct):
                 "APPROVALS": ",".join(approvals),
                 "STATE_BUCKET": state_bucket.bucket_name,
                 "TOPIC_ARN": alerts.topic.topic_arn,
+                **(
+                    {"RELEASES_PIPELINE_NAME": releases[0], "RELEASE_APPROVALS": ",".join(release_approvals)}
+                    if releases
+                    else {}
+                ),
             },
             timeout=Duration.seconds(120),
             started_by_events=True,
@@ -114,7 +130,7 @@ class DeliveryAlerts(Construct):
         self.dead_letter_queue = self.handler.dead_letter_queue
         waiting = {
             "state": ["STARTED"],
-            "action": list(approvals),
+            "action": [*approvals, *(release_approvals if releases else [])],
             "type": {"category": ["Approval"]},
         }
         self.rules = [
@@ -131,6 +147,6 @@ class DeliveryAlerts(Construct):
         pattern = events.EventPattern(
             source=["aws.codepipeline"],
             detail_type=[detail_type],
-            detail={"pipeline": [self._pipeline_name], **detail},
+            detail={"pipeline": self._pipelines, **detail},
         )
         return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])

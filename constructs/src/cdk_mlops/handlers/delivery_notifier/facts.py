@@ -45,6 +45,8 @@ class Facts:
     ----------
     actions
         Latest run of each action, in the order that they started.
+    variables
+        Of the execution, such as the version that is released.
     trouble
         Why something could not be read; empty where all could.
     """
@@ -54,6 +56,7 @@ class Facts:
     summary: str = ""
     status: str = ""
     actions: list[Action] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
     trouble: str = ""
 
     @property
@@ -101,6 +104,7 @@ class FactFinder:
             summary=one_line(source.get("CommitMessage", "")),
             status=one_line(execution.get("statusSummary", "")),
             actions=actions,
+            variables={one["name"]: one["resolvedValue"] for one in execution.get("variables", [])},
         )
 
     def _awaited_actions(self, pipeline: str, outcome: Outcome) -> list[Action]:

@@ -48,7 +48,7 @@ def words_of(action: Action, facts: Facts, route: Route) -> Words:
     else:
         title = f"did not reach {target}: {action.name} failed"
         todo = ["Read its log. Mend the cause and push, or retry the stage in the console."]
-    return Words(title, _why(action), where_it_stands(action.stage, facts, route, action), todo)
+    return Words(title, reason_of(action), where_it_stands(action.stage, facts, route, action), todo)
 
 
 def where_it_stands(stage: str, facts: Facts, route: Route, failed: Action | None = None) -> list[str]:
@@ -100,7 +100,8 @@ def _after_a_check(target: str, route: Route) -> list[str]:
     ]
 
 
-def _why(action: Action) -> str:
+def reason_of(action: Action) -> str:
+    """Say why an action failed: a person's note, or the build's or CloudFormation's words."""
     if action.is_approval and action.by:
         note = f": {action.reason}" if action.reason else ", without a note."
         return shorten(f"Refused by {action.by}{note}", REASON_LIMIT)

@@ -22,12 +22,7 @@ from shared.objects import ObjectStore
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer EventBridge."""
     topic_arn = environment.text(os.environ, "TOPIC_ARN")
-    route = Route.read(
-        pipeline=environment.text(os.environ, "PIPELINE_NAME"),
-        stages=environment.names(os.environ, "STAGES"),
-        approvals=environment.names(os.environ, "APPROVALS"),
-        region=Arn.parse(topic_arn).region,
-    )
+    route = _route(event, Arn.parse(topic_arn).region)
     outcome = read_outcome(event, route)
     if outcome is None:
         result: dict[str, Any] = {"notice": "ignored", "reason": "the event asks for no message"}
@@ -40,3 +35,18 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         result = notifier.tell(outcome, request_id)
     log.info("handled", event_id=event.get("id"), outcome=result)
     return result
+
+
+def _route(event: dict[str, Any], region: str) -> Route:
+    """Return the way of what travels in the event's pipeline: of model versions, else of commits."""
+    route = Route.read(
+        pipeline=environment.text(os.environ, "PIPELINE_NAME"),
+        stages=environment.names(os.environ, "STAGES"),
+        approvals=environment.names(os.environ, "APPROVALS"),
+        region=region,
+    )
+    releases = environment.text(os.environ, "RELEASES_PIPELINE_NAME", "")
+    if not releases or (event.get("detail") or {}).get("pipeline") != releases:
+        return route
+    approvals = environment.names(os.environ, "RELEASE_APPROVALS")
+    return Route(releases, route.stages[-1:], approvals, region, releases=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from delivery_notifier import releases
 from delivery_notifier.compose import bare_message, compose
 from delivery_notifier.events import Outcome
 from delivery_notifier.facts import FactFinder, Facts
@@ -51,7 +52,7 @@ class Notifier:
 
     def _write(self, facts: Facts) -> Alert:
         try:
-            return compose(facts, self.route)
+            return releases.compose(facts, self.route) if self.route.releases else compose(facts, self.route)
         except Exception as error:  # noqa: BLE001 - whatever CodePipeline answers, its message must go out
             log.error(
                 "the message could not be composed", execution=facts.outcome.execution_id, error=repr(error)

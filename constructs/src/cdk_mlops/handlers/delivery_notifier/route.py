@@ -19,12 +19,15 @@ class Route:
         Pairs of a stage of the pipeline and the stage of the installation that it deploys, in order.
     approvals
         Actions by which people let a commit pass: one that waits is told of.
+    releases
+        Whether model versions travel here, and not commits.
     """
 
     pipeline: str
     stages: tuple[tuple[str, str], ...]
     approvals: tuple[str, ...]
     region: str
+    releases: bool = False
 
     @classmethod
     def read(cls, *, pipeline: str, stages: Sequence[str], approvals: Sequence[str], region: str) -> Route:
