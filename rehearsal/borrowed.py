@@ -33,6 +33,12 @@ ln -sf "$lender/.venv/$packages/"* ".venv/$packages/"
 rm -f ".venv/$packages/{editable}"
 echo "$PWD/constructs/src" > ".venv/$packages/{editable}"
 ln -sf "$lender/node_modules/"* node_modules/
+# A build's home is empty: what jsii and Node have unpacked and compiled once for this environment goes with it.
+if [ -n "${{CODEBUILD_BUILD_ID:-}}" ]; then
+  mkdir -p "$HOME/.cache/aws" build/cache {caches}/jsii {caches}/node
+  ln -sfn {caches}/jsii "$HOME/.cache/aws/jsii"
+  ln -sfn {caches}/node build/cache/node
+fi
 touch .venv/.ready
 """
 
@@ -61,6 +67,7 @@ def write_script(lender: Path, script: Path) -> Path:
         inputs=" ".join(INPUTS),
         packages=shlex.quote(str(packages)),
         editable=EDITABLE,
+        caches=shlex.quote(str(script.parent / "caches")),
     )
     script.write_text(text)
     script.chmod(0o755)
