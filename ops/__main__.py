@@ -11,7 +11,18 @@ from urllib.parse import urlsplit
 import botocore.exceptions
 
 from local_cloud import keeper
-from ops import adopt, bootstrap, branches, ci_commands, data, delivery_commands, permissions, registry, review, runs
+from ops import (
+    adopt,
+    bootstrap,
+    branches,
+    ci_commands,
+    data,
+    delivery_commands,
+    permissions,
+    registry,
+    review,
+    runs,
+)
 from ops.errors import CommandError
 from ops.sessions import assume, session_for
 from stacks import settings as app
