@@ -1,1 +1,1 @@
-"""CodePipeline and CodeBuild of the embedded cloud; see the README beside."""
+"""CodePipeline and CodeBuild of the embedded cloud; see local_cloud/README.md."""

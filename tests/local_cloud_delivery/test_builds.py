@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +309,21 @@ def test_a_stop_that_waits_lets_the_build_end(world: World, tmp_path: Path) -> N
     assert "Ask" not in pipeline.actions()
 
 
-def test_nothing_of_a_build_outlives_the_cloud(tmp_path: Path) -> None:
+def end_in_order(cloud: LocalCloud) -> None:
+    cloud.stop()
+
+
+def kill(cloud: LocalCloud) -> None:
+    os.kill(cloud.connection.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("end", "command"),
+    [(end_in_order, "setsid sleep {word} & sleep {word}"), (kill, "sleep {word} & sleep {word}")],
+)
+def test_nothing_of_a_build_outlives_the_cloud(
+    tmp_path: Path, end: Callable[[LocalCloud], None], command: str
+) -> None:
     word = f"86400.{os.getpid()}3"
     with LocalCloud.start(accounts=(ACCOUNT,)) as cloud:
         cloud.session(ACCOUNT).client("s3").create_bucket(Bucket=BUCKET)
@@ -315,8 +331,8 @@ def test_nothing_of_a_build_outlives_the_cloud(tmp_path: Path) -> None:
         repository.commit({"a": "b"})
         cloud.connect_repository(REPOSITORY, repository.folder)
         own = World(cloud, repository, "end")
-        own.create(
-            "end", stage("Build", own.build("Build", own.project("b", f"setsid sleep {word} & sleep {word}")))
-        )
+        project = own.project("b", command.format(word=word))
+        own.create("end", stage("Build", own.build("Build", project)))
         wait_for(lambda: len(alive(f"sleep {word}")) >= 2)
-    wait_for(lambda: not alive(f"sleep {word}"))
+        end(cloud)
+        wait_for(lambda: not alive(f"sleep {word}"))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from local_cloud.codepipeline import buildspec
 from local_cloud.codepipeline.artifacts import Artifacts
 from local_cloud.codepipeline.build import Build, BuildAction, Replacements, summary
-from local_cloud.codepipeline.declarations import from_template
+from local_cloud.codepipeline.declarations import check, from_template
 from local_cloud.codepipeline.errors import ActionFailed
 from local_cloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline, Scope, Work
 from local_cloud.codepipeline.variables import fill
@@ -99,3 +101,43 @@ def test_a_template_keeps_the_names_inside_a_configuration() -> None:
     assert made["runOrder"] == 2
     assert made["actionTypeId"]["provider"] == "CodeBuild"
     assert found["artifactStores"]["us-east-1"]["location"] == "bucket"
+
+
+SNAPSHOTS = sorted((Path(__file__).parents[1] / "stacks" / "snapshots").glob("*-DeliveryStack.json"))
+
+
+def resolved(value: Any) -> Any:
+    """Return a part of a template with a word for each reference."""
+    if isinstance(value, dict):
+        return (
+            "word"
+            if len(value) == 1 and not _PLAIN & value.keys()
+            else {k: resolved(v) for k, v in value.items()}
+        )
+    return [resolved(item) for item in value] if isinstance(value, list) else value
+
+
+_PLAIN = {"Name", "ProjectName", "CustomData", "commands", "Value"}
+
+
+def of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [resolved(one["Properties"]) for one in template["Resources"].values() if one["Type"] == kind]
+
+
+@pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=lambda path: path.stem)
+def test_the_pipelines_that_the_delivery_stack_synthesizes_can_be_run_here(
+    snapshot: Path, tmp_path: Path
+) -> None:
+    template = json.loads(snapshot.read_text())
+    pipelines = of_type(template, "AWS::CodePipeline::Pipeline")
+    assert pipelines
+    for properties in pipelines:
+        check(from_template(properties, "a-name"))
+    inline = [
+        text
+        for project in of_type(template, "AWS::CodeBuild::Project")
+        if yaml.safe_load(text := project["Source"]["BuildSpec"]) != text
+    ]
+    assert inline
+    for text in inline:
+        assert buildspec.read(text, tmp_path).phases["build"].commands
