@@ -24,6 +24,7 @@ ROUTE = Route(
     (("RegistryAndDev", "dev"), ("Staging", "staging"), ("Prod", "prod")),
     ("PromoteToProd",),
     REGION,
+    ("Permissions",),
 )
 WAY = {
     "Source": ["source"],

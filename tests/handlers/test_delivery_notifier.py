@@ -170,6 +170,25 @@ def test_the_gates_approval_is_left_to_the_gate_which_tells_only_what_widens() -
     assert world.tell(acts("Staging", "ConfirmPermissions")) == "ignored"
 
 
+def test_a_gate_that_broke_leaves_an_approval_waiting_which_people_are_told_at_once() -> None:
+    world = World().gets_to("Staging", "ConfirmPermissions", "InProgress")
+    world.runs("Staging", "Permissions", "Failed", reason="AccessDenied")
+    assert world.tell(acts("Staging", "Permissions", "FAILED")) == "sent"
+    assert world.subject.endswith("waits: Permissions failed before staging")
+    assert "AccessDenied" in world.under("Why")
+    done = world.under("What was done by itself")
+    assert "dev runs this commit." in done
+    assert "Nothing was deployed to staging." in done
+    assert "prod is untouched." in done
+    assert "Refuse the approval of Staging" in world.under("What to do next")
+    assert LOG in world.under("What to do next")
+
+
+@pytest.mark.parametrize(("action", "state"), [("Permissions", "SUCCEEDED"), ("Check", "FAILED")])
+def test_other_builds_are_told_by_the_executions_end(action: str, state: str) -> None:
+    assert World().tell(acts("Staging", action, state)) == "ignored"
+
+
 @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "ABANDONED"])
 def test_an_answered_approval_is_told_by_the_executions_end(state: str) -> None:
     assert World().tell(acts("Prod", "PromoteToProd", state)) == "ignored"
@@ -309,6 +328,7 @@ def test_the_handler_reads_its_environment_and_answers(monkeypatch: pytest.Monke
         "PIPELINE_NAME": PIPELINE,
         "STAGES": "RegistryAndDev=dev,Prod=prod",
         "APPROVALS": "PromoteToProd",
+        "GATES": "Permissions",
         "STATE_BUCKET": BUCKET,
         "TOPIC_ARN": TOPIC,
     }.items():

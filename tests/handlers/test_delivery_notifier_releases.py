@@ -103,6 +103,7 @@ def test_the_handler_knows_the_two_pipelines_apart(monkeypatch: pytest.MonkeyPat
         "PIPELINE_NAME": PIPELINE,
         "STAGES": "RegistryAndDev=dev,Prod=prod",
         "APPROVALS": "PromoteToProd",
+        "GATES": "Permissions",
         "RELEASES_PIPELINE_NAME": VERSIONS,
         "RELEASE_APPROVALS": "ReleaseToProd",
         "STATE_BUCKET": BUCKET,

@@ -19,26 +19,28 @@ def function(installation: str = "full") -> dict[str, Any]:
     return found
 
 
-def patterns() -> dict[str, dict[str, Any]]:
+def patterns(kind: str) -> list[dict[str, Any]]:
     rules = resources(template("full", "DeliveryStack"), "AWS::Events::Rule").values()
     found = [one["EventPattern"] for one in rules if one["EventPattern"]["source"] == ["aws.codepipeline"]]
-    return {one["detail-type"][0]: one["detail"] for one in found}
+    return [
+        one["detail"]
+        for one in found
+        if one["detail-type"] == [f"CodePipeline {kind} Execution State Change"]
+    ]
 
 
 def test_every_end_of_an_execution_is_told() -> None:
-    assert patterns()["CodePipeline Pipeline Execution State Change"] == {
-        "pipeline": ["mlops-delivery"],
-        "state": ["SUCCEEDED", "FAILED", "STOPPED", "SUPERSEDED"],
-    }
+    assert patterns("Pipeline") == [
+        {"pipeline": ["mlops-delivery"], "state": ["SUCCEEDED", "FAILED", "STOPPED", "SUPERSEDED"]}
+    ]
 
 
-def test_of_the_approvals_only_the_promotion_is_told_while_it_waits() -> None:
-    assert patterns()["CodePipeline Action Execution State Change"] == {
-        "pipeline": ["mlops-delivery"],
-        "state": ["STARTED"],
-        "action": ["PromoteToProd"],
-        "type": {"category": ["Approval"]},
-    }
+def test_of_the_actions_a_promotion_that_waits_is_told_and_a_gate_that_broke() -> None:
+    waits = {"state": ["STARTED"], "action": ["PromoteToProd"], "type": {"category": ["Approval"]}}
+    broke = {"state": ["FAILED"], "action": ["Permissions"]}
+    ours = {"pipeline": ["mlops-delivery"]}
+    found = sorted(patterns("Action"), key=lambda detail: detail["state"], reverse=True)
+    assert found == [ours | waits, ours | broke]
 
 
 @pytest.mark.parametrize("installation", BOTH)
@@ -89,6 +91,9 @@ def test_events_that_fail_end_in_a_queue() -> None:
         ({"stages": {"Prod": "PROD"}}, "stages must be 2 to 16 lower-case"),
         ({"approvals": ["say yes"]}, "approvals must be 1 to 100"),
         ({"approvals": []}, "must each hold at least one name"),
+        ({"gates": ["a b"]}, "gates must be 1 to 100"),
+        ({"releases_pipeline_name": "a b"}, "releases_pipeline_name must be 1 to 100"),
+        ({"releases_pipeline_name": "r", "release_approvals": ["a b"]}, "release_approvals must be 1 to 100"),
     ],
 )
 def test_fails_on_names_that_cannot_be(props: dict[str, Any], message: str) -> None:

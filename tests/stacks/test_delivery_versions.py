@@ -137,7 +137,7 @@ def test_its_outcomes_are_told_too() -> None:
     patterns = [one["EventPattern"] for one in resources(found, "AWS::Events::Rule").values()]
     told = [one["detail"] for one in patterns if one["source"] == ["aws.codepipeline"]]
     assert all(detail["pipeline"] == ["mlops-delivery", VERSIONS] for detail in told)
-    (waiting,) = [detail["action"] for detail in told if "action" in detail]
+    (waiting,) = [detail["action"] for detail in told if detail["state"] == ["STARTED"]]
     assert waiting == ["PromoteToProd", "ReleaseToProd"]
 
 

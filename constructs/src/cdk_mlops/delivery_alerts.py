@@ -42,6 +42,9 @@ class DeliveryAlerts(Construct):
     approvals
         Names of the actions by which people let a commit pass. Default: ``PromoteToProd``. Other approvals are not
         told of while they wait.
+    gates
+        Names of builds that answer an approval beside them: where one fails, the approval waits for a person, who is
+        told. Default: ``Permissions``.
     releases_pipeline_name
         A CodePipeline that releases model versions, with the variables ``MODEL`` and ``VERSION``: its outcomes are
         told too. Default: none.
@@ -71,6 +74,7 @@ class DeliveryAlerts(Construct):
         state_bucket: DataBucket,
         alerts: TopicForAlerts,
         approvals: Sequence[str] = ("PromoteToProd",),
+        gates: Sequence[str] = ("Permissions",),
         releases_pipeline_name: str | None = None,
         release_approvals: Sequence[str] = ("ReleaseToProd",),
     ) -> None:
@@ -81,13 +85,15 @@ class DeliveryAlerts(Construct):
             check_stage("stages", stage)
         for approval in approvals:
             check_pattern("approvals", approval, _ACTION, rule)
+        for gate in gates:
+            check_pattern("gates", gate, _ACTION, rule)
         releases = [] if releases_pipeline_name is None else [releases_pipeline_name]
         for name in releases:
             check_pattern("releases_pipeline_name", name, _PIPELINE, rule)
         for approval in release_approvals:
             check_pattern("release_approvals", approval, _ACTION, rule)
-        if not stages or not approvals:
-            raise ValueError("stages and approvals must each hold at least one name, got none")
+        if not stages or not approvals or not gates:
+            raise ValueError("stages, approvals and gates must each hold at least one name, got none")
         super().__init__(scope, construct_id)
         self._pipelines, claims = [pipeline_name, *releases], "state/notices/*"
         self.handler = HandlerFunction(
@@ -115,6 +121,7 @@ class DeliveryAlerts(Construct):
                 "PIPELINE_NAME": pipeline_name,
                 "STAGES": ",".join(f"{name}={stage}" for name, stage in stages.items()),
                 "APPROVALS": ",".join(approvals),
+                "GATES": ",".join(gates),
                 "STATE_BUCKET": state_bucket.bucket_name,
                 "TOPIC_ARN": alerts.topic.topic_arn,
                 **(
@@ -136,6 +143,11 @@ class DeliveryAlerts(Construct):
         self.rules = [
             self._rule("Ended", "CodePipeline Pipeline Execution State Change", {"state": _ENDS}),
             self._rule("Waits", "CodePipeline Action Execution State Change", waiting),
+            self._rule(
+                "Unanswered",
+                "CodePipeline Action Execution State Change",
+                {"state": ["FAILED"], "action": list(gates)},
+            ),
         ]
         function_alarm(self, "NotifierErrors", stage=_STAGE, function=self.function, topic=alerts.topic)
         if self.dead_letter_queue is not None:

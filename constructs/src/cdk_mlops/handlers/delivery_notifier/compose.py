@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from delivery_notifier.events import FAILED, STOPPED, SUCCEEDED, SUPERSEDED, WAITING
+from delivery_notifier.events import FAILED, STOPPED, SUCCEEDED, SUPERSEDED, UNANSWERED, WAITING
 from delivery_notifier.facts import Action, Facts
-from delivery_notifier.failures import where_it_stands, words_of
+from delivery_notifier.failures import NO_REASON, reason_of, where_it_stands, words_of
 from delivery_notifier.route import Route
 from shared.alerts import Alert
 from shared.text import shorten
@@ -173,10 +173,35 @@ def _waits(facts: Facts, route: Route) -> Alert:
     )
 
 
+def _unanswered(facts: Facts, route: Route) -> Alert:
+    outcome = facts.outcome
+    build = next(
+        (one for one in facts.failed if (one.stage, one.name) == (outcome.stage, outcome.action)), None
+    )
+    target = route.target(outcome.stage) or outcome.stage
+    return _alert(
+        facts,
+        route,
+        title=f"{_commit(facts)} waits: {outcome.action} failed before {target}",
+        happened=[
+            f"{outcome.action} of {outcome.stage} failed. The approval beside it, which it answers, waits."
+        ],
+        why=[reason_of(build) if build else facts.trouble or NO_REASON],
+        done=where_it_stands(outcome.stage, facts, route),
+        todo=[
+            f"Refuse the approval of {outcome.stage}, so that the stage ends: {route.page()}",
+            "Then mend the cause and push, or retry the stage in the console.",
+            *([f"Its log: {build.link}"] if build and build.link else []),
+            _look(facts, route),
+        ],
+    )
+
+
 _WRITERS: dict[str, Callable[[Facts, Route], Alert]] = {
     SUCCEEDED: _arrived,
     FAILED: _failed,
     STOPPED: _stopped,
     SUPERSEDED: _overtaken,
+    UNANSWERED: _unanswered,
     WAITING: _waits,
 }

@@ -11,6 +11,7 @@ PIPELINE_EVENT = "CodePipeline Pipeline Execution State Change"
 ACTION_EVENT = "CodePipeline Action Execution State Change"
 SUCCEEDED, FAILED, STOPPED, SUPERSEDED = "SUCCEEDED", "FAILED", "STOPPED", "SUPERSEDED"
 WAITING = "WAITING"  # our word for an approval that has started
+UNANSWERED = "UNANSWERED"  # and for one whose build has failed, so that only a person can answer it
 ENDS = (SUCCEEDED, FAILED, STOPPED, SUPERSEDED)
 
 
@@ -27,9 +28,9 @@ class Outcome:
     attempt
         How often the execution was tried: a stage that is retried keeps the execution's id.
     state
-        One of `ENDS`, or `WAITING`.
+        One of `ENDS`, or `WAITING`, or `UNANSWERED`.
     stage, action
-        Of the approval that waits; empty for an end.
+        Of the approval that waits, or of the build that should have answered it; empty for an end.
     """
 
     execution_id: str
@@ -42,7 +43,7 @@ class Outcome:
     @property
     def claim_name(self) -> str:
         """Name of the message's claim: events come more than once."""
-        where = f"-{self.stage}-{self.action}" if self.state == WAITING else ""
+        where = f"-{self.stage}-{self.action}" if self.action else ""
         return f"{self.execution_id}-{self.attempt}{where}-{self.state.lower()}"
 
 
@@ -65,9 +66,11 @@ def read_outcome(event: dict[str, Any], route: Route) -> Outcome | None:
     if kind == PIPELINE_EVENT:
         return Outcome(execution_id, attempt, state, time) if state in ENDS else None
     stage, action = _needed(detail, "stage"), _needed(detail, "action")
-    if state != "STARTED" or action not in route.approvals:
-        return None
-    return Outcome(execution_id, attempt, WAITING, time, stage, action)
+    if state == "STARTED" and action in route.approvals:
+        return Outcome(execution_id, attempt, WAITING, time, stage, action)
+    if state == "FAILED" and action in route.gates:
+        return Outcome(execution_id, attempt, UNANSWERED, time, stage, action)
+    return None
 
 
 def _needed(source: dict[str, Any], name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from delivery_notifier.events import FAILED, WAITING, Outcome
+from delivery_notifier.events import FAILED, UNANSWERED, WAITING, Outcome
 from shared import log
 from shared.aws import AwsError, error_text
 from shared.text import one_line
@@ -135,6 +135,10 @@ class FactFinder:
 def _tells(actions: list[Action], outcome: Outcome) -> bool:
     if outcome.state == FAILED:
         return any(one.status == "Failed" for one in actions)
+    if outcome.state == UNANSWERED:
+        return any(
+            (one.stage, one.name, one.status) == (outcome.stage, outcome.action, "Failed") for one in actions
+        )
     if outcome.state == WAITING:
         return any((one.stage, one.name) == (outcome.stage, outcome.action) for one in actions)
     return bool(actions)

@@ -44,6 +44,7 @@ def _route(event: dict[str, Any], region: str) -> Route:
         stages=environment.names(os.environ, "STAGES"),
         approvals=environment.names(os.environ, "APPROVALS"),
         region=region,
+        gates=environment.names(os.environ, "GATES"),
     )
     releases = environment.text(os.environ, "RELEASES_PIPELINE_NAME", "")
     if not releases or (event.get("detail") or {}).get("pipeline") != releases:

@@ -19,6 +19,8 @@ class Route:
         Pairs of a stage of the pipeline and the stage of the installation that it deploys, in order.
     approvals
         Actions by which people let a commit pass: one that waits is told of.
+    gates
+        Builds that answer an approval beside them: one that fails leaves it waiting, which is told of.
     releases
         Whether model versions travel here, and not commits.
     """
@@ -27,10 +29,19 @@ class Route:
     stages: tuple[tuple[str, str], ...]
     approvals: tuple[str, ...]
     region: str
+    gates: tuple[str, ...] = ()
     releases: bool = False
 
     @classmethod
-    def read(cls, *, pipeline: str, stages: Sequence[str], approvals: Sequence[str], region: str) -> Route:
+    def read(
+        cls,
+        *,
+        pipeline: str,
+        stages: Sequence[str],
+        approvals: Sequence[str],
+        region: str,
+        gates: Sequence[str] = (),
+    ) -> Route:
         """Read stages as they stand in the environment, such as ``RegistryAndDev=dev``.
 
         Raises
@@ -44,7 +55,7 @@ class Route:
                 raise EnvironmentProblem(
                     f"the environment variable STAGES must hold pairs such as Prod=prod, got '{text}'"
                 )
-        return cls(pipeline, tuple((one[0], one[1]) for one in pairs), tuple(approvals), region)
+        return cls(pipeline, tuple((one[0], one[1]) for one in pairs), tuple(approvals), region, tuple(gates))
 
     def target(self, stage: str) -> str | None:
         """Stage of the installation that a stage of the pipeline deploys; None where it deploys none."""
