@@ -75,12 +75,15 @@ class EngineServices:
         Puts an event of a service on an account's default bus.
     work_dir
         A folder for the files of jobs; the only place outside memory that may be written.
+    caller
+        ARN of the principal that signs with an access key id. Default: nobody is known.
     """
 
     secure_endpoint: str
     issue_session: IssueSession
     put_event: PutEvent
     work_dir: Path
+    caller: Callable[[str], str] = lambda _access_key: ""
 
 
 class RecordBuild(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import boto3
@@ -66,7 +67,9 @@ def assume(session: Any, role_arn: str, region: str, *, name: str) -> Any:
     if os.environ.get("MFA_SERIAL"):
         second = {"SerialNumber": os.environ["MFA_SERIAL"], "TokenCode": os.environ.get("MFA_CODE", "")}
     try:
-        answer = session.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=name, **second)
+        answer = session.client("sts").assume_role(
+            RoleArn=role_arn, RoleSessionName=_session_name(name, identity), **second
+        )
     except botocore.exceptions.ClientError as error:
         raise CommandError(
             f"{identity} may not become {role_arn} ({error.response['Error']['Code']}): name it in the settings under"
@@ -106,6 +109,12 @@ def lookup_session(account_name: str, role_arn: str, account: str, region: str) 
             " --trust-for-lookup for the account of the delivery (make bootstrap-help)"
         ) from None
     return _session_of(session, answer["Credentials"], region)
+
+
+def _session_name(name: str, identity: str) -> str:
+    """Return a session's name that tells the person too: what was done in it is known by that name."""
+    person = re.split(r"[/:]", identity)[-1]
+    return re.sub(r"[^\w+=,.@-]", "-", f"{name}-{person}")[:64]
 
 
 def _session_of(session: Any, keys: dict[str, str], region: str) -> Any:

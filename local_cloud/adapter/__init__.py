@@ -104,6 +104,7 @@ class Engine:
             issue_session=self.issue_session,
             put_event=self.put_event,
             work_dir=work_dir,
+            caller=pipelines.caller_arn,
         )
         service.configure(services)
         own = replace(services, work_dir=work_dir / _CODEPIPELINE)

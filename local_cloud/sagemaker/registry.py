@@ -10,6 +10,7 @@ from local_cloud.sagemaker.arns import Reference, Scope, reference
 from local_cloud.sagemaker.errors import conflict, invalid
 from local_cloud.sagemaker.events import Events
 from local_cloud.sagemaker.paging import created_within, page
+from local_cloud.sagemaker.signer import user_context
 from local_cloud.sagemaker.store import Record, Store
 from local_cloud.sagemaker.tags import Tags
 
@@ -163,7 +164,7 @@ class Registry:
                 "ModelPackageVersion": version,
                 "ModelPackageArn": made.arn,
                 "CreationTime": now,
-                "CreatedBy": {},
+                "CreatedBy": user_context(),
                 "ModelPackageStatus": "Completed",
                 "ModelPackageStatusDetails": {"ValidationStatuses": []},
                 "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
@@ -225,7 +226,7 @@ class Registry:
                     if k not in removed
                 }
                 record["CustomerMetadataProperties"] = {**kept, **added}
-            record.update(changes, LastModifiedTime=time.time(), LastModifiedBy={})
+            record.update(changes, LastModifiedTime=time.time(), LastModifiedBy=user_context())
         self._events.package_changed(found.scope, record)
         return record
 

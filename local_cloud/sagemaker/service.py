@@ -21,6 +21,7 @@ from ministack.core.responses import (
 from local_cloud.engine_services import EngineServices
 from local_cloud.runner import processing, training, transform
 from local_cloud.runner.jobs import JobPool
+from local_cloud.sagemaker import signer
 from local_cloud.sagemaker.access import Access, Check, Context
 from local_cloud.sagemaker.arns import Scope, parse_arn
 from local_cloud.sagemaker.errors import ServiceError
@@ -162,6 +163,8 @@ async def handle_request(
 ) -> Response:
     """Answer a request of SageMaker's JSON protocol; the account and region are those of the request scope."""
     operation = next((v for k, v in headers.items() if k.lower() == "x-amz-target"), "").rsplit(".", 1)[-1]
+    if _services is not None:
+        signer.note(operation, headers, _services.caller)
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
     answer: Response = await loop.run_in_executor(_running().threads, context.run, _respond, operation, body)

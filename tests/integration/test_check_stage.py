@@ -335,6 +335,7 @@ def test_a_trace_names_commit_data_parameters_metrics_and_approval(
     assert found["champion"] == "none"
     assert found["definition_here"].endswith("definitions/mammography/default/train.json of this clone")
     assert found["status"] == "Approved"
+    assert found["decided_by"] == "arn:aws:iam::333333333333:root"
     assert found["used_for"] == {"dev": "scored no batch"}
     assert [line.split(":")[0] for line in found["missing"]] == [
         "what staging scored with it",

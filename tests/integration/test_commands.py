@@ -112,6 +112,11 @@ def test_a_person_lists_rejects_and_approves_versions(loop: Loop, desk: Desk) ->
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == f"mammo-severity-model-package version {number} is {status}\n"
         assert {str(v.version): v.status for v in loop.versions()}[number] == status
+        found = loop.client("registry", "sagemaker").describe_model_package(
+            ModelPackageName=f"{loop.package_arn}/{number}"
+        )
+        who = found["LastModifiedBy"]["IamIdentity"]["Arn"]
+        assert who.endswith(f":assumed-role/mlops-registry-approver/{command}-alice")
 
 
 def test_who_may_not_list_versions_is_told_what_is_missing(desk: Desk) -> None:

@@ -98,6 +98,21 @@ def test_the_approval_status_can_be_held_to_pending(cloud: LocalCloud) -> None:
     denied(sagemaker.update_model_package, ModelPackageArn=arn, ModelApprovalStatus="Approved")
 
 
+def test_a_version_tells_who_registered_and_who_decided_about_it(cloud: LocalCloud) -> None:
+    group = package_group(cloud)
+    everything = ("sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage")
+    registrar = as_role(cloud, REGISTRY, allow(*everything, on=packages_of(group)))
+    root = cloud.session(REGISTRY).client("sagemaker")
+    arn = registrar.client("sagemaker").create_model_package(ModelPackageGroupName=group, **VERSION)[
+        "ModelPackageArn"
+    ]
+    root.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    found = root.describe_model_package(ModelPackageName=arn)
+    who = registrar.client("sts").get_caller_identity()["Arn"]
+    assert found["CreatedBy"]["IamIdentity"]["Arn"] == who
+    assert found["LastModifiedBy"]["IamIdentity"]["Arn"] == f"arn:aws:iam::{REGISTRY}:root"
+
+
 def test_listing_versions_needs_both_resources(cloud: LocalCloud) -> None:
     group = package_group(cloud)
     half = as_role(cloud, REGISTRY, allow("sagemaker:ListModelPackages", on=group)).client("sagemaker")
