@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,39 +94,86 @@ def write_policies(settings: Settings, place: Place, folder: Path, work: Path) -
     return files
 
 
+@dataclass(frozen=True)
+class Commands:
+    """What prepares one account: a command a policy, and what makes it the newest version where it exists; the rest."""
+
+    policies: tuple[tuple[str, str], ...]
+    bootstrap: str
+
+
+def commands(settings: Settings, place: Place, files: list[Path], root: Path) -> Commands:
+    """Return the commands for an account."""
+    deployer = trusted(settings)
+    policies, arns = [], []
+    for number, file in enumerate(files, start=1):
+        name = POLICY if len(files) == 1 else f"{POLICY}-{number}"
+        arns.append(f"arn:{settings.partition}:iam::{place.account}:policy/{name}")
+        document = f"--policy-document {shlex.quote(f'file://{_seen(file, root)}')} --profile {place.profile}"
+        policies.append(
+            (
+                f"aws iam create-policy --policy-name {name} {document}",
+                f"aws iam create-policy-version --policy-arn {arns[-1]} --set-as-default {document}",
+            )
+        )
+    trust = "" if place.account == deployer else f" --trust {deployer} --trust-for-lookup {deployer}"
+    return Commands(
+        tuple(policies),
+        f"cdk bootstrap aws://{place.account}/{settings.region} --profile {place.profile}{trust}"
+        f" --cloudformation-execution-policies {','.join(arns)}",
+    )
+
+
+def script(place: Place, wanted: Commands, work: Path, root: Path) -> str:
+    """Return the commands of an account as a script, which can be run again."""
+    policies = "\n".join(
+        f"{create} ||\n  {{ echo 'not created: setting its newest version instead'; {update}; }}"
+        for create, update in wanted.policies
+    )
+    return f"""#!/usr/bin/env bash
+# Prepares {_described(place)}.
+set -euo pipefail
+here=$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)
+cd "$here"/{shlex.quote(os.path.relpath(root, work))}
+root=$PWD
+# The pinned CLI, from a folder without an app: bootstrapping needs none.
+cdk() {{ (cd "$here" && "$root"/.venv/bin/node "$root"/node_modules/aws-cdk/bin/cdk "$@"); }}
+{policies}
+{wanted.bootstrap}
+"""
+
+
+def _described(place: Place) -> str:
+    return f"{' and '.join(place.names)}: account {place.account}, for {' and '.join(place.stacks)}"
+
+
 def run(settings: Settings, folder: Path, work: Path, root: Path, *, say: Callable[[str], None]) -> None:
-    """Write the policies and print the commands, which are a valid script for a shell.
+    """Write policies and scripts, and print the commands, which are a valid script themselves.
 
     Parameters
     ----------
     folder
         The assembly.
     work
-        Where the policies go.
+        Where the policies and the scripts go, ``<account name>.sh``.
     root
         The repository: files are named as seen from there.
     """
-    deployer = trusted(settings)
-    say("# One account after the other, from this folder. cdk is the pinned CLI:")
+    say("# cdk is the pinned CLI:")
     say('#   alias cdk="$PWD/.venv/bin/node $PWD/node_modules/aws-cdk/bin/cdk"')
-    say(f"# Deployments come from account {deployer}, so the others trust it.")
+    say(f"# Deployments come from account {trusted(settings)}, so the others trust it.")
     for place in places(settings):
-        files = write_policies(settings, place, folder, work)
-        say(f"\n# {' and '.join(place.names)}: {place.account}, for {' and '.join(place.stacks)}")
-        arns = []
-        for number, file in enumerate(files, start=1):
-            name = POLICY if len(files) == 1 else f"{POLICY}-{number}"
-            arns.append(f"arn:{settings.partition}:iam::{place.account}:policy/{name}")
-            path = file.relative_to(root) if file.is_relative_to(root) else file
-            say(
-                f"aws iam create-policy --policy-name {name} --policy-document {shlex.quote(f'file://{path}')}"
-                f" --profile {place.profile}"
-            )
-        command = f"cdk bootstrap aws://{place.account}/{settings.region} --profile {place.profile}"
-        if place.account != deployer:
-            command += f" --trust {deployer} --trust-for-lookup {deployer}"
-        say(f"{command} --cloudformation-execution-policies {','.join(arns)}")
+        wanted = commands(settings, place, write_policies(settings, place, folder, work), root)
+        file = work / f"{place.names[0]}.sh"
+        file.write_text(script(place, wanted, work, root))
+        say(f"\n# {_described(place)}; all at once: bash {shlex.quote(str(_seen(file, root)))}")
+        for create, _ in wanted.policies:
+            say(create)
+        say(wanted.bootstrap)
     say(
-        "\n# Run it again where stacks get resources of new types; a policy that exists takes the new text with"
+        "\n# Again where stacks get resources of new types: the scripts then set the policies' newest version."
     )
-    say("#   aws iam create-policy-version --policy-arn ARN --policy-document file://... --set-as-default")
+
+
+def _seen(file: Path, root: Path) -> Path:
+    return file.relative_to(root) if file.is_relative_to(root) else file

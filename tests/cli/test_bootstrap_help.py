@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,19 +29,28 @@ VALUES: dict[str, Any] = {
 }
 WIDER: dict[str, Any] = VALUES | {"people": {"operators": ["arn:aws:iam::222222222222:user/grace"]}}
 
-# Stands for the AWS CLI, which this repository doesn't need: the one command that is printed.
-AWS = """
+# Stands for the AWS CLI, which this repository doesn't need: the two commands that the scripts have.
+AWS = """#!{python}
 import argparse, pathlib, sys
 import boto3
+import botocore.exceptions
 parser = argparse.ArgumentParser()
-parser.add_argument("service"), parser.add_argument("operation")
-for name in ("policy-name", "policy-document", "profile"):
-    parser.add_argument(f"--{name}", required=True)
+parser.add_argument("service", choices=["iam"])
+parser.add_argument("operation", choices=["create-policy", "create-policy-version"])
+for name in ("policy-name", "policy-arn", "policy-document", "profile"):
+    parser.add_argument(f"--{{name}}")
+parser.add_argument("--set-as-default", action="store_true")
 given = parser.parse_args()
-assert (given.service, given.operation) == ("iam", "create-policy")
 document = pathlib.Path(given.policy_document.removeprefix("file://")).read_text()
-session = boto3.Session(profile_name=given.profile)
-session.client("iam").create_policy(PolicyName=given.policy_name, PolicyDocument=document)
+iam = boto3.Session(profile_name=given.profile).client("iam")
+try:
+    if given.operation == "create-policy":
+        iam.create_policy(PolicyName=given.policy_name, PolicyDocument=document)
+    else:
+        now = given.set_as_default
+        iam.create_policy_version(PolicyArn=given.policy_arn, PolicyDocument=document, SetAsDefault=now)
+except botocore.exceptions.ClientError as error:
+    sys.exit(str(error))
 """
 
 
@@ -53,7 +61,7 @@ class Prepared:
     cloud: LocalCloud
     settings: Settings
     environment: dict[str, str]
-    said: str
+    said: tuple[str, ...]
 
     def build(self, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a build of the delivery: in its account, without profiles for the others."""
@@ -80,37 +88,39 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     work = tmp_path_factory.mktemp("bootstrap")
     settings, assembly = app.load(VALUES), Path(synthesized(VALUES).directory)
     (work / "settings.json").write_text(json.dumps(VALUES))
-    (work / "aws.py").write_text(AWS)
-    lines = [
-        f'aws() {{ {shlex.quote(sys.executable)} {work / "aws.py"} "$@"; }}',
-        f'cdk() {{ {shlex.quote(str(cdk.NODE))} {shlex.quote(str(cdk.CLI))} "$@"; }}',
-    ]
-    bootstrap.run(settings, assembly, work / "build" / "bootstrap", work, say=lines.append)
+    (work / "bin").mkdir()
+    (work / "bin" / "aws").write_text(AWS.format(python=sys.executable))
+    (work / "bin" / "aws").chmod(0o755)
+    bootstrap.run(settings, assembly, work / "scripts", cdk.ROOT, say=lambda line: None)
     with LocalCloud.start(accounts=tuple(dict.fromkeys(settings.accounts.values()))) as cloud:
         profiles = {f"mlops-{name}": account for name, account in settings.accounts.items()}
         write_profiles(work / "config", cloud, settings.region, profiles)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        environment = cdk.environment({}) | kept
-        environment = {key: value for key, value in environment.items() if not key.startswith("AWS_")} | {
+        env = {key: value for key, value in cdk.environment({}).items() if not key.startswith("AWS_")} | {
             "AWS_CONFIG_FILE": str(work / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(work / "config"),
             "AWS_ENDPOINT_URL": cloud.endpoint,
             "AWS_ENDPOINT_URL_S3": cloud.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
             "MLOPS_SETTINGS": str(work / "settings.json"),
+            "PATH": f"{work / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
-        done = subprocess.run(
-            ["bash", "-eu", "-o", "pipefail"],
-            input="\n".join(lines),
-            cwd=work,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        said = [
+            run_script(work / "scripts" / f"{name}.sh", env)
+            for name in ("registry", "dev", "prod", "registry")
+        ]
         deploy(cloud, assembly, stacks=["RegistryStack", "DevStack", "ProdStack"])
-        yield Prepared(cloud, settings, environment, done.stdout + done.stderr)
+        yield Prepared(cloud, settings, env, tuple(said))
+
+
+def run_script(script: Path, env: dict[str, str]) -> str:
+    """Run what `make bootstrap-help` wrote, to its good end."""
+    done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_a_script_can_be_run_again_and_then_sets_a_new_version(prepared: Prepared) -> None:
+    assert ["its newest version instead" in said for said in prepared.said] == [False, False, False, True]
 
 
 def test_cloudformation_deploys_with_our_policies_and_no_other(prepared: Prepared) -> None:

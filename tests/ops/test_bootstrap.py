@@ -276,6 +276,17 @@ def test_the_commands_are_a_script_that_a_shell_takes(name: str, tmp_path: Path)
             assert (tmp_path / line[8:-1]).is_file()
 
 
+@pytest.mark.parametrize("name", ["full", "one-account"])
+def test_each_account_has_a_script_with_the_commands_that_are_printed(name: str, tmp_path: Path) -> None:
+    listed = [line for line in printed(name, tmp_path).splitlines() if line and not line.startswith("#")]
+    scripts = sorted((tmp_path / "a folder" / "bootstrap").glob("*.sh"))
+    assert len(scripts) == len(bootstrap.places(load(INSTALLATIONS[name])))
+    for path in scripts:
+        subprocess.run(["bash", "-n", str(path)], check=True)
+    together = "".join(path.read_text() for path in scripts)
+    assert [line for line in listed if line not in together] == []
+
+
 def test_each_account_is_prepared_once_and_trusts_the_one_that_deploys(tmp_path: Path) -> None:
     commands = [line for line in printed("full", tmp_path).splitlines() if line.startswith("cdk ")]
     assert [line.split()[2] for line in commands] == [
@@ -289,7 +300,10 @@ def test_each_account_is_prepared_once_and_trusts_the_one_that_deploys(tmp_path:
 def test_one_account_for_all_is_prepared_once(tmp_path: Path) -> None:
     script = printed("one-account", tmp_path)
     assert script.count("cdk bootstrap") == 1
-    assert "# registry and dev and prod: 111111111111, for RegistryStack and DevStack and ProdStack" in script
+    assert (
+        "# registry and dev and prod: account 111111111111, for RegistryStack and DevStack and ProdStack;"
+        in script
+    )
 
 
 def test_another_partition_has_its_own_arns(tmp_path: Path) -> None:
