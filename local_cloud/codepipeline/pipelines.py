@@ -36,7 +36,7 @@ class Pipelines:
     # Pipelines
 
     def create(self, request: Request, scope: Scope, caller: str) -> Request:
-        """Create a pipeline and start it, as AWS does."""
+        """Create a pipeline and start it, as AWS does; not where its variables need values."""
         declaration = dict(request["pipeline"])
         check(declaration)
         with self._runs.lock:
@@ -48,7 +48,9 @@ class Pipelines:
             pipeline = Pipeline(scope, declaration)
             self._pipelines[scope, pipeline.name] = pipeline
             self._executions[pipeline.arn] = []
-            self._start(pipeline, {"triggerType": "CreatePipeline", "triggerDetail": caller}, {}, {})
+            if all("defaultValue" in one for one in declaration.get("variables") or []):
+                # Nobody is there yet who could give values to variables without default.
+                self._start(pipeline, {"triggerType": "CreatePipeline", "triggerDetail": caller}, {}, {})
         return {"pipeline": _told(pipeline)}
 
     def update(self, request: Request, scope: Scope, caller: str) -> Request:

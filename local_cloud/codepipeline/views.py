@@ -118,8 +118,13 @@ class Views:
     def executions(self, request: Request, scope: Scope, caller: str) -> Request:
         """Return the executions of a pipeline, newest first."""
         pipeline = self._pipelines.pipeline(scope, request["pipelineName"])
+        passed = ((request.get("filter") or {}).get("succeededInStage") or {}).get("stageName")
         with self._runs.lock:
-            told = [_summary(one) for one in self._pipelines.executions(pipeline)]
+            told = [
+                _summary(one)
+                for one in self._pipelines.executions(pipeline)
+                if passed is None or one.stages.get(passed) == "Succeeded"
+            ]
         shown, more = _page(told, request)
         return {"pipelineExecutionSummaries": shown, **more}
 

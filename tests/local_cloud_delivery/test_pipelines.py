@@ -99,6 +99,22 @@ def test_variables_of_the_source_of_the_pipeline_and_of_builds_reach_later_actio
     assert pipeline.execution(started)["variables"] == [{"name": "WHOM", "resolvedValue": "world"}]
 
 
+def test_a_pipeline_whose_variables_need_values_starts_when_it_gets_them(world: World) -> None:
+    project = world.project("show", 'echo "version $VERSION"')
+    variables = '[{"name": "VERSION", "value": "#{variables.VERSION}"}]'
+    build = world.build("Show", project, configuration={"EnvironmentVariables": variables})
+    pipeline = world.create(
+        "needs", stage("Build", build), variables=[{"name": "VERSION"}], executionMode="QUEUED"
+    )
+    listed = pipeline.client.list_pipeline_executions(pipelineName=pipeline.name)
+    assert listed["pipelineExecutionSummaries"] == []
+    assert refused(pipeline.start) == "ValidationException"
+    given = [[{"name": "VERSION", "value": value}] for value in ("1", "2", "3")]
+    started = [pipeline.start(variables=one) for one in given]
+    assert [pipeline.ended(one) for one in started] == ["Succeeded"] * 3, "in a queue none is superseded"
+    assert "version 3" in pipeline.log("Show")
+
+
 def test_a_variable_that_nobody_has_set_fails_the_action_that_names_it(world: World) -> None:
     ask = approval("Ask", configuration={"CustomData": "#{Made.SUMMARY}"})
     pipeline = world.create("unset", stage("Ask", ask))
@@ -172,6 +188,27 @@ def test_who_may_approve_one_action_may_not_approve_another(world: World, cloud:
         pipelineName=pipeline.name, pipelineExecutionId=pipeline.newest, reason="enough"
     )
     assert pipeline.ended() == "Stopped"
+
+
+def test_executions_are_listed_by_the_stage_that_they_passed_and_in_pages(world: World) -> None:
+    pipeline = world.create("listed", stage("Gate", approval("Ask")))
+    first = pipeline.newest
+    pipeline.answer("Gate", "Ask", "Approved")
+    assert pipeline.ended(first) == "Succeeded"
+    second = pipeline.start()
+    wait_for(lambda: "Ask" in pipeline.actions(second))
+    pipeline.answer("Gate", "Ask", "Rejected")
+    assert pipeline.ended(second) == "Failed"
+    listing = pipeline.client.list_pipeline_executions
+
+    def ids(**arguments: Any) -> list[str]:
+        found = listing(pipelineName=pipeline.name, **arguments)["pipelineExecutionSummaries"]
+        return [one["pipelineExecutionId"] for one in found]
+
+    assert ids() == [second, first]
+    assert ids(filter={"succeededInStage": {"stageName": "Gate"}}) == [first]
+    page = listing(pipelineName=pipeline.name, maxResults=1)
+    assert ids(maxResults=1, nextToken=page["nextToken"]) == [first]
 
 
 def test_a_failed_stage_can_be_retried_from_its_failed_actions(world: World, tmp_path: Path) -> None:
