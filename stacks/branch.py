@@ -16,9 +16,10 @@ from stacks.section import SettingsError
 # The library's limits of a prefix and of a name, and what leaves room for a person's role.
 PREFIX_LENGTH, NAME_LENGTH, PEOPLE_LENGTH = 32, 63, 45
 _SLUG_LENGTH = 40
-_DIGEST_LENGTH = 8
+# The longest prefix of a model, 24, stays whole with it: permissions to deploy are narrowed to what begins so.
+_DIGEST_LENGTH = 6
 # A job's name keeps 24 characters of its own: half of them and more may be the model's, the rest tell the branch.
-_JOB_HEAD_LENGTH = 14
+_JOB_HEAD_LENGTH, _JOB_DIGEST_LENGTH = 14, 8
 MARK = "--"
 
 
@@ -97,7 +98,7 @@ class Branch:
         pattern covers another's.
         """
         head = prefix[:_JOB_HEAD_LENGTH].rstrip("-")
-        return f"{head}{MARK}{_digest(prefix, self.name)}"
+        return f"{head}{MARK}{_digest(prefix, self.name, length=_JOB_DIGEST_LENGTH)}"
 
     def model(self, model: Model) -> Model:
         """Return a model as the branch has it: its own names, main's data."""
@@ -116,8 +117,8 @@ class Branch:
         return replace(settings, models=tuple(self.model(model) for model in settings.models))
 
 
-def _digest(*words: str) -> str:
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:_DIGEST_LENGTH]
+def _digest(*words: str, length: int = _DIGEST_LENGTH) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:length]
 
 
 def _cut(text: str, longest: int, digest: str) -> str:

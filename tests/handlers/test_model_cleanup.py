@@ -145,7 +145,21 @@ def test_creating_and_updating_touch_nothing_and_name_what_will_go() -> None:
         s3, sagemaker, logs = FakeS3("model--x/a"), FakeSageMaker(1), FakeLogs()
         answer = ask(kind, before, s3=s3, sagemaker=sagemaker, logs=logs)
         assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", ID)
-        assert s3.calls + sagemaker.calls + logs.calls == []
+        assert {name for name, _ in s3.calls + sagemaker.calls + logs.calls} == {"ListObjectVersions"}
+
+
+def test_without_the_bucket_nothing_is_created_and_the_fix_is_said() -> None:
+    s3 = FakeS3()
+    s3.fail("ListObjectVersions", refusal("NoSuchBucket"))
+    answer = ask("Create", None, s3=s3)
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == "the bucket data does not exist: deploy the stack that it belongs to first"
+
+
+def test_a_permission_that_is_too_new_is_no_failure() -> None:
+    s3 = FakeS3()
+    s3.fail("ListObjectVersions", refusal("AccessDenied"))
+    assert ask("Create", None, s3=s3)["Status"] == "SUCCESS"
 
 
 def test_another_model_is_another_resource_so_that_the_former_goes() -> None:

@@ -67,7 +67,7 @@ def branch(loop: Loop, registry_before: dict[str, Any], desk: dict[str, str]) ->
         deploy(loop.cloud, assembly_of(one))
     deployed = on(loop, TREES, desk)
     said = deployed.make("run", PIPELINE="train", STAGE="dev")
-    assert "mammo-severity--feature-5a33e00a-train-pipeline succeeded" in said
+    assert "mammo-severity--feature-f-5a33e0-train-pipeline succeeded" in said
     assert " is Approved" in deployed.make("approve", VERSION="1")
     yield deployed
     for one in (TREES, NEIGHBOUR):

@@ -85,6 +85,7 @@ def test_names_fit_where_they_go(name: str) -> None:
         found, branch = Branch(name).model(model), Branch(name)
         assert found.branch_of is not None
         assert len(found.prefix) <= 32  # + -dev- + the longest purpose is a role's 64
+        assert found.prefix.startswith(f"{prefix}--")  # permissions to deploy are narrowed to `<prefix>-*`
         assert max(len(found.model_name), len(found.model_package_group)) <= 63
         assert len(f"{found.branch_of.job_prefix}-inference-") < 37  # what SageMaker leaves of a job's name
         assert len(f"{branch.people_prefix}-dev-data-scientist") <= 64
@@ -296,10 +297,14 @@ PARTIES = ["main", "a", "a-b", "a-train-b", "train"]
 
 
 @cache
+def main_template() -> dict[str, Any]:
+    return dict(synthesized(PEOPLE).get_stack_artifact("DevStack").template)
+
+
+@cache
 def party(name: str) -> tuple[dict[str, list[Mapping[str, Any]]], Model]:
     if name == "main":
-        found = dict(synthesized(PEOPLE).get_stack_artifact("DevStack").template)
-        return own_roles(found, "DevStack"), main_model()
+        return own_roles(main_template(), "DevStack"), main_model()
     return own_roles(branch_template(name), Branch(name).stack_name), Branch(name).model(main_model())
 
 
@@ -342,4 +347,12 @@ def test_a_branch_of_any_installation_synthesizes_with_narrow_policies(installat
     assert findings(found.template) == []
     (train, _) = resources(found.template, "Custom::SageMakerPipeline").values()
     shared = "-dev" if installation == "one-account" else ""
-    assert train["PipelineName"].startswith(f"mammo-severity--feature-5a33e00a{shared}-")
+    assert train["PipelineName"].startswith(f"mammo-severity--feature-f-5a33e0{shared}-")
+
+
+def test_whoever_may_deploy_dev_may_deploy_a_branch() -> None:
+    """`make bootstrap-help` narrows deployments to the types of resources that dev's account has."""
+    dev, branch = (
+        {one["Type"] for one in found["Resources"].values()} for found in (main_template(), branch_template())
+    )
+    assert branch - dev == {"AWS::SageMaker::ModelPackageGroup", "Custom::ModelCleanup"}

@@ -22,6 +22,10 @@ class BadProperties(Exception):
     """A property of the resource is missing or malformed."""
 
 
+class NoBucket(Exception):
+    """There is nothing to write to: the stack that owns the bucket isn't there."""
+
+
 class NotGone(Exception):
     """Something could not be deleted."""
 
@@ -77,6 +81,24 @@ class Left:
     def physical_id(self) -> str:
         """Another one makes CloudFormation delete what the former stood for."""
         return f"{self.bucket}/{self.prefix}:{self.group}:{self.job_prefix}"
+
+
+def check_bucket(left: Left, s3: Any) -> None:
+    """Look whether the bucket is there, which belongs to another stack.
+
+    Raises
+    ------
+    NoBucket
+        It is not.
+    """
+    try:
+        s3.list_object_versions(Bucket=left.bucket, Prefix=left.prefix, MaxKeys=1)
+    except AwsError as error:
+        if error_code(error) == "NoSuchBucket":
+            raise NoBucket(
+                f"the bucket {left.bucket} does not exist: deploy the stack that it belongs to first"
+            ) from error
+        # a permission that is so new may not count yet; nothing hangs on it
 
 
 def clean_up(left: Left, s3: Any, sagemaker: Any, logs: Any, abandoned: Callable[[], bool]) -> None:

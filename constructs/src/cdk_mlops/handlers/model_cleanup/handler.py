@@ -1,7 +1,8 @@
 """The custom resource `Custom::ModelCleanup`, called by CloudFormation directly.
 
-Creating and updating it does nothing. When it is deleted, what a throw-away model has left goes with it. Whatever
-happens, CloudFormation gets one answer: also for an unexpected error, and shortly before the function's time is up.
+Creating and updating it only looks whether there is a bucket. When it is deleted, what a throw-away model has left
+goes with it. Whatever happens, CloudFormation gets one answer: also for an unexpected error, and shortly before the
+function's time is up.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from model_cleanup.cleanup import BadProperties, Left, NotGone, clean_up
+from model_cleanup.cleanup import BadProperties, Left, NoBucket, NotGone, check_bucket, clean_up
 from shared import aws, log
 from shared.cloudformation import (
     Answer,
@@ -58,7 +59,9 @@ def respond(
     with Watchdog(seconds - MARGIN_SECONDS, too_late):
         try:
             if request.kind != "Delete":
-                answer = Answer(Left.parse(request.properties).physical_id)
+                left = Left.parse(request.properties)
+                check_bucket(left, client("s3"))
+                answer = Answer(left.physical_id)
             else:
                 if not is_unmade(known_id):
                     left = Left.parse(request.properties)
@@ -66,7 +69,7 @@ def respond(
                         left, client("s3"), client("sagemaker"), client("logs"), lambda: responder.answered
                     )
                 answer = Answer(known_id)
-        except (BadProperties, NotGone) as error:
+        except (BadProperties, NoBucket, NotGone) as error:
             answer = Answer(known_id, str(error))
         except Exception as error:  # noqa: BLE001 - a stack without an answer hangs for an hour
             log.error("unexpected", error=repr(error))
