@@ -217,6 +217,33 @@ def passing_template() -> dict[str, Any]:
     return template_of(stack)
 
 
+@cache
+def delivery_template() -> dict[str, Any]:
+    """Return the template of what tells of deliveries, and starts releases."""
+    stack = new_stack("Delivery", REGISTRY)
+    topic = mlops.AlertTopic(stack, "Topic", stage="delivery")
+    mlops.DeliveryAlerts(
+        stack,
+        "Alerts",
+        pipeline_name="my-delivery",
+        stages={"Staging": "staging", "Prod": "prod"},
+        state_bucket=mlops.StageDataBucket(stack, "Data", stage="delivery"),
+        alerts=topic,
+        releases_pipeline_name="my-releases",
+    )
+    mlops.StartOnApproval(
+        stack,
+        "Starter",
+        pipeline_name="my-releases",
+        source_action="Source",
+        delivery_pipeline_name="my-delivery",
+        delivered_stage="Prod",
+        models={MAMMO.package_group: "mammography"},
+        alerts=topic,
+    )
+    return template_of(stack)
+
+
 def resources(template: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """Return the resources of a type, by logical id."""
     return {key: one for key, one in template["Resources"].items() if one["Type"] == kind}

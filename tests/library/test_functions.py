@@ -8,13 +8,19 @@ from typing import Any
 import pytest
 
 from cdk_mlops._functions import HANDLERS
-from tests.library.library_app import passing_template, registry_template, resources, stage_template
+from tests.library.library_app import (
+    delivery_template,
+    passing_template,
+    registry_template,
+    resources,
+    stage_template,
+)
 
 FUNCTIONS: dict[str, dict[str, Any]] = {}
 
 
 def function(folder: str) -> dict[str, Any]:
-    for template in (registry_template(), stage_template(), passing_template()):
+    for template in (registry_template(), stage_template(), passing_template(), delivery_template()):
         for resource in resources(template, "AWS::Lambda::Function").values():
             FUNCTIONS[resource["Properties"]["Handler"].split(".")[0]] = resource["Properties"]
     return FUNCTIONS[folder]
