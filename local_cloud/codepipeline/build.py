@@ -200,7 +200,7 @@ class Build:
             self._record |= {"buildStatus": status, "currentPhase": "COMPLETED", "endTime": int(time.time())}
             self._record["buildComplete"] = True
             self._keep()
-            for name in ("src", "home", "tmp", "npm"):
+            for name in ("src", "home", "tmp", "npm", "registries"):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _keep(self) -> None:

@@ -19,6 +19,12 @@ _INHERITED = re.compile(
     r"|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|LANG|LC_\w+|TZ|TERM",
     re.IGNORECASE,
 )
+# Files of the caller's home that say the same; a build gets copies, which it may write to.
+_CONFIGURATIONS = {
+    "npm_config_userconfig": (".npmrc",),
+    "PIP_CONFIG_FILE": (".config/pip/pip.conf", ".pip/pip.conf", "Library/Application Support/pip/pip.conf"),
+    "UV_CONFIG_FILE": (".config/uv/uv.toml",),
+}
 _OWN_HOSTS = "127.0.0.1,localhost"
 
 
@@ -84,6 +90,7 @@ def build_environment(
     return {
         "LANG": "C.UTF-8",
         **downloads,
+        **_registries(folder, caller),
         **inherited,
         "PATH": os.pathsep.join([str(folder / "npm" / "bin"), str(tools), *_system_path(caller)]),
         "HOME": str(folder / "home"),
@@ -94,6 +101,22 @@ def build_environment(
         "AWS_ENDPOINT_URL_S3": role["AWS_ENDPOINT_URL"],
         **role,
     }
+
+
+def _registries(folder: Path, caller: Mapping[str, str]) -> dict[str, str]:
+    """Variables that name copies of the files in which the caller's home names package registries."""
+    found = {}
+    for variable, places in _CONFIGURATIONS.items():
+        for place in places if caller.get("HOME") else ():
+            file = Path(caller["HOME"]) / place
+            if file.is_file():
+                copy = folder / "registries" / file.name
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(file, copy)
+                copy.chmod(0o600)
+                found[variable] = str(copy)
+                break
+    return found
 
 
 def _system_path(caller: Mapping[str, str]) -> list[str]:

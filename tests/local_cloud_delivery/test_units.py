@@ -15,6 +15,7 @@ from local_cloud.codepipeline import buildspec
 from local_cloud.codepipeline.artifacts import Artifacts
 from local_cloud.codepipeline.build import Build, BuildAction, Replacements, summary
 from local_cloud.codepipeline.declarations import check, from_template
+from local_cloud.codepipeline.environment import build_environment
 from local_cloud.codepipeline.errors import ActionFailed
 from local_cloud.codepipeline.model import ActionRun, Artifact, Execution, Pipeline, Scope, Work
 from local_cloud.codepipeline.variables import fill
@@ -101,6 +102,33 @@ def test_a_template_keeps_the_names_inside_a_configuration() -> None:
     assert made["runOrder"] == 2
     assert made["actionTypeId"]["provider"] == "CodeBuild"
     assert found["artifactStores"]["us-east-1"]["location"] == "bucket"
+
+
+def test_a_build_reaches_the_package_registries_of_the_caller_by_copies(tmp_path: Path) -> None:
+    (tmp_path / "me").mkdir()
+    (tmp_path / "me" / ".npmrc").write_text("registry=https://packages.example.com")
+    caller = {
+        "HOME": str(tmp_path / "me"),
+        "HTTPS_PROXY": "http://proxy",
+        "UV_CONFIG_FILE": "/etc/uv.toml",
+        "X": "y",
+    }
+    role = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    found = build_environment(
+        tools=tmp_path / "tools",
+        folder=tmp_path / "build",
+        caches=tmp_path / "caches",
+        role=role,
+        caller=caller,
+    )
+    copy = Path(found["npm_config_userconfig"])
+    assert copy.read_text() == "registry=https://packages.example.com"
+    assert copy.is_relative_to(tmp_path / "build")
+    assert not copy.is_relative_to(found["HOME"])
+    assert found["UV_CONFIG_FILE"] == "/etc/uv.toml"
+    assert found["HTTPS_PROXY"] == "http://proxy"
+    assert "127.0.0.1" in found["no_proxy"]
+    assert "X" not in found
 
 
 SNAPSHOTS = sorted((Path(__file__).parents[1] / "stacks" / "snapshots").glob("*-DeliveryStack.json"))
