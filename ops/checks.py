@@ -104,7 +104,7 @@ def _score_and_drift(check: Check) -> None:
     newest = versions.newest(check)
     if newest is None:
         check.fail(f"a version of {group} that isn't rejected", "none", train)
-    tested = versions.test_batch(check, newest)
+    tested = versions.own_batch(check, newest)
     if tested is None:
         check.fail(f"a test batch with version {newest.number} of {group}", "none that can be read", train)
     check_id = check_runs.new_check_id()
@@ -129,7 +129,7 @@ def _score_in_use(check: Check) -> None:
             f" schedule {own.name} are there"
         )
         return
-    tested = versions.test_batch(check, used)
+    tested = versions.own_batch(check, used)
     if tested is None:
         check.say(
             f"{check.stage.name}: version {used.number} of {group} was registered without a test batch, so its scores"
@@ -144,7 +144,7 @@ def _score_in_use(check: Check) -> None:
 
 
 def _scored_as_registered(
-    check: Check, outcome: runs.Outcome, tested: versions.TestBatch, traces: check_runs.Traces
+    check: Check, outcome: runs.Outcome, tested: versions.OwnBatch, traces: check_runs.Traces
 ) -> None:
     if outcome.status != "Succeeded":
         check.fail(

@@ -10,13 +10,13 @@ from ops import runs
 from ops.checks_common import Check
 from ops.checks_runs import parameters, put_batch, start
 from ops.checks_scores import described, shift
-from ops.checks_versions import TestBatch
+from ops.checks_versions import OwnBatch
 
 WAIT_SECONDS = 180
 DRIFT = "DataDriftDetected"
 
 
-def check_drift(check: Check, check_id: str, tested: TestBatch) -> None:
+def check_drift(check: Check, check_id: str, tested: OwnBatch) -> None:
     """Score a shifted batch and see what became of it.
 
     Raises

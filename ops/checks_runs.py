@@ -17,7 +17,7 @@ import botocore.exceptions
 from ops import runs
 from ops.checks_common import Check, lead_seconds, read
 from ops.checks_scores import TOLERANCE, ScoresError, largest_difference, parse
-from ops.checks_versions import TestBatch
+from ops.checks_versions import OwnBatch
 
 # Scheduler starts within a minute of the time, and tries again where the start failed.
 LATE_SECONDS = 180
@@ -164,7 +164,7 @@ def parameters_of(sagemaker: Any, execution_arn: str) -> dict[str, str]:
     return {one["Name"]: one["Value"] for page in pages for one in page["PipelineParameters"]}
 
 
-def compare_scores(check: Check, outcome: runs.Outcome, tested: TestBatch) -> str:
+def compare_scores(check: Check, outcome: runs.Outcome, tested: OwnBatch) -> str:
     """Compare what a check run predicted with what the model was measured to score; return it in words."""
     prefix = f"checks/{outcome.execution_id}/predictions/"
     bodies = [read(check.access.s3, f"s3://{check.bucket}/{key}") for key in sorted(check.keys(prefix))]

@@ -21,7 +21,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class TestBatch:
+class OwnBatch:
     """What a stage that scores ``batch`` must get."""
 
     version: int
@@ -54,7 +54,7 @@ def describe(check: Check, arn: str) -> dict[str, Any]:
     return dict(check.access.versions.describe_model_package(ModelPackageName=arn))
 
 
-def test_batch(check: Check, version: Summary) -> TestBatch | None:
+def own_batch(check: Check, version: Summary) -> OwnBatch | None:
     """Return a version's own test batch; None for a version that was registered without one."""
     package = describe(check, version.arn)
     uri = package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri", "")
@@ -63,4 +63,4 @@ def test_batch(check: Check, version: Summary) -> TestBatch | None:
     scores = read(check.access.artifacts, f"{folder}/{CHECK_SCORES}") if batch else None
     if batch is None or scores is None:
         return None
-    return TestBatch(version.number, batch.decode(), scores.decode())
+    return OwnBatch(version.number, batch.decode(), scores.decode())
