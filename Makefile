@@ -127,7 +127,7 @@ review: $(READY)  ## what to look at before a commit goes to a stage: make revie
 permissions: $(READY)  ## what a deployment would let anybody do beyond today: make permissions STAGES="registry dev" [ASSEMBLY=cdk.out]
 	@$(PY) -m ops permissions
 
-check-stage: $(READY)  ## check what was deployed to a stage by running it: make check-stage STAGE=dev [ASSEMBLY=cdk.out] [MODEL=folder]
+check-stage: $(READY)  ## check what was deployed to a stage by running it: make check-stage STAGE=dev [ASSEMBLY=cdk.out] [VERSION=3] [MODEL=folder]
 	@$(PY) -m ops check-stage
 
 record: $(READY)  ## record what was promoted to a stage: make record STAGE=prod [ASSEMBLY=cdk.out]

@@ -16,6 +16,7 @@ from ops.checks_common import Access, Check
 from ops.checks_deployed import compare
 from ops.checks_drift import check_drift
 from ops.data import training_prefix
+from ops.errors import CommandError
 from stacks.installation import Model, Settings, Stage
 
 _METRICS = (
@@ -32,6 +33,7 @@ def check_stage(
     access: Access,
     assembly: StackAssembly,
     *,
+    version: str | None = None,
     say: Callable[[str], None],
 ) -> None:
     """Check a stage, model by model.
@@ -44,6 +46,8 @@ def check_stage(
         Clients.
     assembly
         What should be deployed.
+    version
+        The version to try, of the one model. Default: staging tries the newest, prod the one in use.
     say
         Gets what a person should know, a line each.
 
@@ -52,10 +56,22 @@ def check_stage(
     CheckError
         At the first check that fails.
     """
+    if version is not None and stage.name == "dev":
+        raise CommandError(
+            "VERSION is for STAGE=staging and STAGE=prod: the check of dev makes a version of its own"
+        )
+    if version is not None and len(models) != 1:
+        choices = " or ".join(f"MODEL={model.folder}" for model in models)
+        raise CommandError(f"VERSION {version} is of one model, and there are several; name it: {choices}")
     compare(settings, stage, access.sagemaker, assembly, say=say)
     for model in models:
         check = Check(settings, stage, model, access, say)
-        {"dev": _train, "staging": _score_and_drift, "prod": _score_in_use}[stage.name](check)
+        if stage.name == "dev":
+            _train(check)
+        elif stage.name == "staging":
+            _score_and_drift(check, version)
+        else:
+            _score_in_use(check, version)
     say(f"{stage.name}: all checks passed")
 
 
@@ -96,19 +112,19 @@ def _registered(check: Check, outcome: runs.Outcome) -> str | None:
     return None
 
 
-def _score_and_drift(check: Check) -> None:
-    """Let a schedule score the newest version's test batch, then see a drifted one through."""
+def _score_and_drift(check: Check, version: str | None) -> None:
+    """Let a schedule score a version's test batch, the newest's by default; then see a drifted one through."""
     group = check.model.model_package_group
     own = check_runs.own_schedule(check)
     train = f"train one: make run PIPELINE=train STAGE=dev{check.only_model}"
-    newest = versions.newest(check)
-    if newest is None:
+    tried = versions.newest(check) if version is None else versions.named(check, version)
+    if tried is None:
         check.fail(f"a version of {group} that isn't rejected", "none", train)
-    tested = versions.own_batch(check, newest)
+    tested = versions.own_batch(check, tried)
     if tested is None:
-        check.fail(f"a test batch with version {newest.number} of {group}", "none that can be read", train)
+        check.fail(f"a test batch with version {tried.number} of {group}", "none that can be read", train)
     check_id = check_runs.new_check_id()
-    check.say(f"{check.stage.name}: a schedule scores the test batch of {group} version {newest.number}")
+    check.say(f"{check.stage.name}: a schedule scores the test batch of {group} version {tried.number}")
     uri = check_runs.put_batch(check, check_id, versions.CHECK_BATCH, tested.batch)
     given = check_runs.parameters(check, uri, tested.version)
     traces = check_runs.Traces(check)
@@ -118,15 +134,15 @@ def _score_and_drift(check: Check) -> None:
     check_drift(check, check_id, tested)
 
 
-def _score_in_use(check: Check) -> None:
-    """Score the test batch of the version in use."""
+def _score_in_use(check: Check, version: str | None) -> None:
+    """Score the test batch of a version, by default that of the one in use."""
     group = check.model.model_package_group
     own = check_runs.own_schedule(check)
-    used = versions.in_use(check)
+    used = versions.in_use(check) if version is None else versions.named(check, version)
     if used is None:
         check.say(
-            f"{check.stage.name}: no version of {group} is approved yet, so none can be scored; pipelines and the"
-            f" schedule {own.name} are there"
+            f"{check.stage.name}: no version of {group} is approved for it yet, so none can be scored; pipelines and"
+            f" the schedule {own.name} are there"
         )
         return
     tested = versions.own_batch(check, used)
@@ -136,7 +152,8 @@ def _score_in_use(check: Check) -> None:
             " can't be compared; the next version will have one"
         )
         return
-    check.say(f"{check.stage.name}: scores the test batch of {group} version {used.number}, which is in use")
+    why = ", which is in use" if version is None else ""
+    check.say(f"{check.stage.name}: scores the test batch of {group} version {used.number}{why}")
     uri = check_runs.put_batch(check, check_runs.new_check_id(), versions.CHECK_BATCH, tested.batch)
     traces = check_runs.Traces(check)
     outcome = check_runs.start(check, check_runs.parameters(check, uri, tested.version))

@@ -45,8 +45,34 @@ def newest(check: Check) -> Summary | None:
 
 
 def in_use(check: Check) -> Summary | None:
-    """Return the version that prod scores with: the newest that is approved."""
-    return next((one for one in versions(check) if one.status == "Approved"), None)
+    """Return the version that prod scores with: the newest that is approved, and released where that is asked for."""
+    approved = (one for one in versions(check) if one.status == "Approved")
+    delivery = check.settings.delivery
+    if delivery is None or not delivery.approve_versions:
+        return next(approved, None)
+    return next((one for one in approved if _released(describe(check, one.arn))), None)
+
+
+def _released(package: dict[str, Any]) -> bool:
+    life = package.get("ModelLifeCycle", {})
+    return bool(life.get("Stage") == "prod" and life.get("StageStatus") == "released")
+
+
+def named(check: Check, number: str) -> Summary:
+    """Return the version that a person named.
+
+    Raises
+    ------
+    CheckError
+        Where there is none of that number.
+    """
+    known = list(versions(check))
+    found = next((one for one in known if str(one.number) == number), None)
+    if found is None:
+        numbers = ", ".join(str(one.number) for one in known) or "none"
+        expected = f"version {number} of {check.model.model_package_group}"
+        check.fail(expected, f"the versions {numbers}", "see: make versions")
+    return found
 
 
 def describe(check: Check, arn: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def check(settings: Settings, options: argparse.Namespace) -> None:
         session if in_build() else session_for("registry", settings.accounts["registry"], settings.region)
     )
     access = Access.of(session, registry, poll_seconds=poll_seconds(session))
-    check_stage(settings, stage, models, access, stack, say=say)
+    check_stage(settings, stage, models, access, stack, version=options.version, say=say)
 
 
 def record(settings: Settings, options: argparse.Namespace) -> None:

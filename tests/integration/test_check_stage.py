@@ -173,7 +173,7 @@ def test_staging_scores_by_a_schedule_and_sees_a_drift_through(
 def test_prod_without_an_approved_version_checks_what_is_deployed(promoted: dict[str, str]) -> None:
     said = promoted["prod without a version"]
     assert "prod: 2 pipelines have the definitions and code of commit 000000000000" in said
-    assert "no version of mammo-severity-model-package is approved yet" in said
+    assert "no version of mammo-severity-model-package is approved for it yet" in said
 
 
 def test_prod_scores_the_version_in_use_and_leaves_no_trace(builds: Builds, promoted: dict[str, str]) -> None:

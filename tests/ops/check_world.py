@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import botocore.exceptions
@@ -31,6 +32,7 @@ class World:
 
     objects: dict[str, bytes] = field(default_factory=dict)  # by URI
     versions: list[tuple[int, str]] = field(default_factory=list)  # number and status, the newest first
+    released: set[int] = field(default_factory=set)  # versions that were released to prod
     metadata: dict[str, str] = field(default_factory=dict)
     schedules: dict[str, Any] = field(default_factory=dict)
     made: list[dict[str, Any]] = field(default_factory=list)  # schedules
@@ -38,8 +40,10 @@ class World:
     outcome: tuple[str, str, str] = ("Succeeded", "", "")  # of the next execution: status, step, reason
     fires: bool = True
 
-    def check(self, stage: StageName, say: Any = None) -> Check:
-        settings = load(VALUES)
+    def check(
+        self, stage: StageName, say: Any = None, values: Mapping[str, Any] = MappingProxyType({})
+    ) -> Check:
+        settings = load({**VALUES, **values})
         access = Access(self, self, self, self, self, 0.001)
         return Check(settings, settings.stage(stage), settings.models[0], access, say or (lambda line: None))
 
@@ -95,6 +99,7 @@ class World:
             "ApprovalDescription": "as good as the last",
             "ModelMetrics": {"ModelQuality": {"Statistics": {"S3Uri": f"{FOLDER}/evaluation.json"}}},
             "CustomerMetadataProperties": self.metadata,
+            "ModelLifeCycle": {"Stage": "prod", "StageStatus": "released"} if number in self.released else {},
         }
 
     def start_pipeline_execution(self, **request: Any) -> dict[str, str]:

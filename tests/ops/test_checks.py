@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ops.errors import CommandError
 from ops.runs import Outcome
 from stacks.installation import StageName
 from tests.ops.check_world import FOLDER, HOME, World
+from tests.stacks.installations import CONNECTION
 
 STAGING = "s3://sagemaker-mlops-staging-444444444444-us-east-1"
 PROD = "s3://sagemaker-mlops-prod-222222222222-us-east-1"
@@ -54,13 +56,15 @@ def outcome(status: str = "Succeeded") -> Outcome:
     return Outcome("mammo-severity-inference-pipeline", arn, status, 1.0)
 
 
-def run_check(world: World, stage: StageName) -> list[str]:
+def run_check(world: World, stage: StageName, version: str | None = None) -> list[str]:
     """Check a stage whose assembly has no pipelines to compare; return what it says."""
     said: list[str] = []
     check = world.check(stage, said.append)
     nothing = StackAssembly("Stack", Path(), {}, {})
     nothing.__dict__["pipelines"] = {}
-    check_stage(check.settings, check.stage, [check.model], check.access, nothing, say=said.append)
+    check_stage(
+        check.settings, check.stage, [check.model], check.access, nothing, version=version, say=said.append
+    )
     return said
 
 
@@ -91,6 +95,45 @@ def test_a_version_without_a_test_batch_fails_staging_and_is_told_in_prod(world:
         for s in run_check(world, "prod")
     )
     assert world.executions == []
+
+
+def test_where_versions_are_released_prod_uses_the_newest_that_is(world: World) -> None:
+    delivery = {"repository": "a/b", "connection_arn": CONNECTION, "approve_versions": True}
+    check = world.check("prod", values={"delivery": delivery})
+    assert versions.in_use(check) is None
+    world.released = {1}
+    found = versions.in_use(check)
+    assert found is not None
+    assert found.number == 1
+
+
+def test_a_version_that_is_named_is_tried_even_if_it_is_not_the_newest(world: World) -> None:
+    predicted(world, TESTED.scores, PROD)
+    said = run_check(world, "prod", "1")
+    assert "prod: scores the test batch of mammo-severity-model-package version 1" in said
+    assert {"Name": "ModelVersion", "Value": "1"} in world.executions[0]["parameters"]
+
+
+@pytest.mark.parametrize("stage", ["staging", "prod"])
+def test_a_version_that_is_not_there_is_told_with_those_that_are(world: World, stage: StageName) -> None:
+    with pytest.raises(CheckError, match=r"expected version 9 of .*; found the versions 4, 3, 2, 1; see"):
+        run_check(world, stage, "9")
+
+
+def test_dev_makes_a_version_and_tries_none(world: World) -> None:
+    with pytest.raises(CommandError, match="VERSION is for STAGE=staging and STAGE=prod"):
+        run_check(world, "dev", "3")
+
+
+def test_a_version_is_of_one_model() -> None:
+    world = World()
+    check = world.check("prod")
+    nothing = StackAssembly("Stack", Path(), {}, {})
+    two = [check.model, replace(check.model, folder="wine")]
+    with pytest.raises(CommandError, match="name it: MODEL=mammography or MODEL=wine"):
+        check_stage(
+            check.settings, check.stage, two, check.access, nothing, version="1", say=lambda line: None
+        )
 
 
 # --- the schedule
