@@ -23,6 +23,13 @@ def both(operator: str, values: Any, other: Any) -> dict[str, Any]:
     return allow(Condition={operator: {"aws:SourceAccount": values}, **other})
 
 
+FILES = "arn:aws:s3:::cdk-hnb659fds-assets-111111111111-us-east-1"
+
+
+def file(digit: str) -> str:
+    return f"{FILES}/{digit * 64}.zip"
+
+
 SAME: dict[str, tuple[list[Any], list[Any]]] = {
     "nothing changed": ([READ], [READ]),
     "the sid changed": ([READ | {"Sid": "Old"}], [READ | {"Sid": "New"}]),
@@ -36,6 +43,7 @@ SAME: dict[str, tuple[list[Any], list[Any]]] = {
         [allow(["s3:GetObject", "s3:PutObject"])],
     ),
     "an action is written in another case": ([allow("s3:GetObject")], [allow("S3:getobject")]),
+    "another published file is read": ([allow(resource=file("a"))], [allow(resource=file("b"))]),
     "a statement went": ([allow(), allow("s3:PutObject")], [allow()]),
     "all went": ([READ], []),
     "an action was within a wildcard": ([allow("s3:Get*")], [allow(["s3:GetObject", "s3:GetObjectTagging"])]),
@@ -103,6 +111,21 @@ SAME: dict[str, tuple[list[Any], list[Any]]] = {
 }
 
 WIDER: dict[str, tuple[list[Any], list[Any], str]] = {
+    "all published files are read": (
+        [allow(resource=file("a"))],
+        [allow(resource=f"{FILES}/*")],
+        f"may now do s3:GetObject on {FILES}/*",
+    ),
+    "another published file is written": (
+        [allow("s3:PutObject", file("a"))],
+        [allow("s3:PutObject", file("b"))],
+        f"may now do s3:PutObject on {file('b')}",
+    ),
+    "a file of another account is read": (
+        [allow(resource=file("a"))],
+        [allow(resource=file("a").replace("1", "2"))],
+        "may now do s3:GetObject on arn:aws:s3:::cdk-hnb659fds-assets-222222222222-us-east-2/",
+    ),
     "an action came": (
         [allow()],
         [allow(), allow("s3:PutObject")],
