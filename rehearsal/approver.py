@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -55,6 +56,15 @@ class Approver:
                 "somebody must answer the approvals: run it in a terminal, or with APPROVE=1 to approve everything"
             )
         return cls(always=always)
+
+    @contextmanager
+    def script(self, answers: Mapping[str, Answer]) -> Iterator[None]:
+        """Answer by a script within the block: what isn't in it is approved, and nobody is asked."""
+        self.scripted = answers
+        try:
+            yield
+        finally:
+            self.scripted = None
 
     def answer(self, action: str, question: str) -> Answer:
         """Return the answer to a question about an action that waits."""

@@ -97,14 +97,30 @@ class Desk:
         return self.run(["make", "--no-print-directory", *words], env=env)
 
     def cdk(self, *arguments: str, account: str = "registry") -> str:
-        """Run the CDK CLI in the clone with the credentials of an account, and return what it printed."""
-        command = [
-            str(self.folder / ".venv/bin/node"),
-            str(self.folder / "node_modules/aws-cdk/bin/cdk"),
-            *arguments,
-        ]
-        env = cdk.environment(self._cloud.environment(ACCOUNTS[account], REGION))
-        return self.run(command, env={name: value for name, value in env.items() if name != "MLOPS_SETTINGS"})
+        """Run the CDK CLI in the clone with the credentials of an account, and return what it printed.
+
+        Raises
+        ------
+        RehearsalError
+            Where it fails.
+        """
+        code, text = self.cdk_attempt(*arguments, account=account)
+        if code:
+            raise RehearsalError(f"cdk {' '.join(arguments)} failed with exit code {code}: {last_line(text)}")
+        return text
+
+    def cdk_attempt(self, *arguments: str, account: str = "registry") -> tuple[int, str]:
+        """Run the CDK CLI as `cdk` does; return its exit code and what it printed."""
+        node, cli = self.folder / ".venv/bin/node", self.folder / "node_modules/aws-cdk/bin/cdk"
+        credentials = {
+            name: value for name, value in self.environment(account).items() if name.startswith("AWS_")
+        }
+        env = {
+            name: value
+            for name, value in cdk.environment(credentials).items()
+            if name in credentials or not name.startswith(_FOREIGN) or name.startswith("CDK_")
+        }
+        return self.attempt([str(node), str(cli), *arguments], env=env)
 
 
 def last_line(text: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 from demo.lookout import Lookout, Run
 from ops import data
 from rehearsal.settings import ACCOUNTS
-from stacks.installation import STACKS, StageName
+from stacks.installation import STACKS, PipelineKind, StageName
 
-KINDS = ("train", "inference")
+KINDS: tuple[PipelineKind, ...] = ("train", "inference")
 
 
 @dataclass(frozen=True)

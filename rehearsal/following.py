@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.path import Record, Row, shortened
 
 POLL_SECONDS = 0.5
+_BUILD_FOLDER = re.compile(r"/\S+/actions/[^/\s]+/[^/\s]+/src/[^/\s]+/")
 GOING_ON = ("InProgress", "Stopping")
 
 
@@ -219,13 +221,12 @@ def row_of(action: Mapping[str, Any]) -> Row:
         action=str(action["actionName"]),
         result=status,
         seconds=round((ended - began).total_seconds(), 1),
-        said=said_by(said, failed=status == "Failed"),
+        said=said_by(said),
     )
 
 
-def said_by(summary: str, *, failed: bool) -> str:
+def said_by(summary: str) -> str:
     """Return the line of a summary that says most: of a build its last, which is its verdict."""
     lines = [line.strip() for line in summary.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    return " / ".join(lines[-2:]) if failed and len(lines) > 1 else lines[-1]
+    # Files are named as seen from the build's own folder.
+    return _BUILD_FOLDER.sub("", lines[-1]) if lines else ""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-STAGE_WIDTH, ACTION_WIDTH, RESULT_WIDTH = 15, 20, 10
+STAGE_WIDTH, ACTION_WIDTH, RESULT_WIDTH = 14, 30, 10
 SAID_CHARACTERS = 160
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from demo.story import DemoError
 from local_cloud.cloud import LocalCloudError
 from ops.errors import CommandError
-from rehearsal import begin, page, promotions
+from rehearsal import begin, failures, page, promotions, way_back
 from rehearsal.approver import Approver
 from rehearsal.errors import RehearsalError
 from rehearsal.origin import uncommitted
@@ -86,7 +86,13 @@ def perform(out: Path, shown: str, approver: Approver, *, quick: bool, parts: li
 def run(out: Path, record: Record, approver: Approver, *, quick: bool, parts: list[str]) -> None:
     """Run the parts."""
     with begin.world(ROOT, out, record, approver) as world:
-        promotions.first(world, quick=quick)
+        if "promotions" in parts:
+            promotions.first(world, quick=quick)
+            promotions.second(world)
+        if "failures" in parts:
+            failures.all_cases(world)
+        if "way-back" in parts:
+            way_back.way_back(world)
 
 
 def _told(error: Exception) -> int:

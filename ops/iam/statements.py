@@ -26,7 +26,7 @@ _KEYS = {
 #: Stands for ``${`` in policies of the old version, which know no variables.
 _LITERAL = "\ue002{"
 _NAMES = {"AWS:*": "everybody"}
-#: A file that the bootstrap's bucket has by the digest of its content: each commit has others, and reading one is reading
+#: A file that the bootstrap's bucket has by the digest of its content: each commit has others, and who reads one reads
 #: what was deployed with it.
 _PUBLISHED = re.compile(r"(:s3:::cdk-[a-z0-9]+-assets-\d{12}-[a-z0-9-]+/)[0-9a-f]{64}(\.\w+)")
 _ACCOUNT = re.compile(r"(\d{12})|arn:[a-z-]+:iam::(\d{12}):root")
