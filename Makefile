@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review bootstrap-help \
+.PHONY: help demo rehearse test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review bootstrap-help \
         check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -53,6 +53,9 @@ $(AUTHORING_READY): pipeline_code/requirements-authoring.txt
 
 demo: $(READY)  ## the whole loop on an embedded three-account cloud; writes build/demo/report.html
 	@$(PY) -m demo
+
+rehearse: $(READY) $(AUTHORING_READY)  ## the delivery pipeline on an embedded cloud, commits that must not arrive too: make rehearse [APPROVE=1] [QUICK=1]
+	@$(PY) -m rehearsal
 
 test: $(READY) $(AUTHORING_READY)  ## the whole test suite
 	@echo "== tests"
