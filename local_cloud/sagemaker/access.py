@@ -78,6 +78,10 @@ class Access:
                 status = "PendingManualApproval"
             if status is not None:
                 context["sagemaker:ModelApprovalStatus"] = str(status)
+            life = body.get("ModelLifeCycle") or {}
+            for member, key in (("Stage", "stage"), ("StageStatus", "stageStatus")):
+                if life.get(member) is not None:
+                    context[f"sagemaker:ModelLifeCycle:{key}"] = str(life[member])
             for key, value in (body.get("CustomerMetadataProperties") or {}).items():
                 context[f"sagemaker:CustomerMetadataProperties/{key}"] = str(value)
         context.update(_job_context(body))

@@ -22,6 +22,7 @@ _PACKAGE_MEMBERS = (
     "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
     "InferenceSpecification", "ModelPackageStatus", "ModelPackageStatusDetails", "ModelApprovalStatus",
     "ApprovalDescription", "MetadataProperties", "CustomerMetadataProperties", "ModelMetrics",
+    "ModelLifeCycle",
 )  # fmt: skip
 
 

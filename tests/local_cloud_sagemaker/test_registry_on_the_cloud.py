@@ -98,6 +98,42 @@ def test_the_approval_status_can_be_held_to_pending(cloud: LocalCloud) -> None:
     denied(sagemaker.update_model_package, ModelPackageArn=arn, ModelApprovalStatus="Approved")
 
 
+def test_a_life_cycle_is_kept_and_can_be_the_only_thing_that_a_role_writes(cloud: LocalCloud) -> None:
+    group = package_group(cloud)
+    root = cloud.session(REGISTRY).client("sagemaker")
+    arn = root.create_model_package(ModelPackageGroupName=group, **VERSION)["ModelPackageArn"]
+    released = {"Stage": "prod", "StageStatus": "released", "StageDescription": "tried in staging"}
+    only = {
+        "StringEquals": {
+            "sagemaker:ModelLifeCycle:stage": "prod",
+            "sagemaker:ModelLifeCycle:stageStatus": "released",
+        },
+        "Null": {"sagemaker:ModelApprovalStatus": "true"},
+    }
+    role = as_role(cloud, REGISTRY, allow("sagemaker:UpdateModelPackage", on=packages_of(group), when=only))
+    update = role.client("sagemaker").update_model_package
+    denied(update, ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    denied(update, ModelPackageArn=arn, ModelApprovalStatus="Approved", ModelLifeCycle=released)
+    denied(update, ModelPackageArn=arn, ModelLifeCycle={**released, "Stage": "staging"})
+    denied(update, ModelPackageArn=arn, ModelLifeCycle={**released, "StageStatus": "withdrawn"})
+    update(ModelPackageArn=arn, ModelLifeCycle=released)
+    assert root.describe_model_package(ModelPackageName=arn)["ModelLifeCycle"] == released
+    (listed,) = root.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
+    assert listed["ModelLifeCycle"] == released
+
+
+def test_a_version_can_be_kept_from_being_registered_with_a_life_cycle(cloud: LocalCloud) -> None:
+    group = package_group(cloud)
+    without = {"Null": {"sagemaker:ModelLifeCycle:stage": "true"}}
+    role = as_role(
+        cloud, REGISTRY, allow("sagemaker:CreateModelPackage", on=packages_of(group), when=without)
+    )
+    create = role.client("sagemaker").create_model_package
+    life = {"Stage": "prod", "StageStatus": "released"}
+    denied(create, ModelPackageGroupName=group, ModelLifeCycle=life, **VERSION)
+    assert create(ModelPackageGroupName=group, **VERSION)["ModelPackageArn"]
+
+
 def test_a_version_tells_who_registered_and_who_decided_about_it(cloud: LocalCloud) -> None:
     group = package_group(cloud)
     everything = ("sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage")
@@ -138,14 +174,17 @@ def test_a_version_that_changes_is_told_in_the_registry_account(cloud: LocalClou
     sagemaker.update_model_package(
         ModelPackageArn=version, ModelApprovalStatus="Approved", ApprovalDescription="fine"
     )
+    life = {"Stage": "prod", "StageStatus": "released"}
+    sagemaker.update_model_package(ModelPackageArn=version, ModelLifeCycle=life)
     told: list[dict[str, Any]] = []
 
-    def both_told() -> bool:
+    def all_told() -> bool:
         told.extend(json.loads(message["Body"])["detail"] for message in received(cloud, REGISTRY, url))
-        return len(told) >= 2
+        return len(told) >= 3
 
-    eventually(both_told)
-    assert [item["ModelApprovalStatus"] for item in told] == ["PendingManualApproval", "Approved"]
+    eventually(all_told)
+    assert [item["ModelApprovalStatus"] for item in told] == ["PendingManualApproval", "Approved", "Approved"]
+    assert [item.get("ModelLifeCycle") for item in told] == [None, None, life]
     assert (told[1]["ModelPackageVersion"], told[1]["ModelPackageArn"]) == (1, version)
 
 
