@@ -11,7 +11,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +21,7 @@ logger = logging.getLogger("local_cloud.one_time")
 
 _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _SWEEP_SECONDS = 0.25
+_SLOW_REQUEST = timedelta(seconds=5)
 
 
 def due(schedule: dict[str, Any], now: datetime) -> bool:
@@ -35,11 +36,9 @@ def due(schedule: dict[str, Any], now: datetime) -> bool:
     """
     moment = _moment(schedule)
     changed = datetime.fromtimestamp(schedule["LastModificationDate"], UTC)
-    # To the second, as the expression is; what lay in the past already when it was made never fires.
+    # What lay in the past already when it was made never fires; a request that was slow to come doesn't count as that.
     return (
-        moment is not None
-        and schedule.get("State") == "ENABLED"
-        and changed.replace(microsecond=0) <= moment <= now
+        moment is not None and schedule.get("State") == "ENABLED" and changed - _SLOW_REQUEST <= moment <= now
     )
 
 

@@ -258,7 +258,6 @@ def test_a_one_time_schedule_fires_once_in_its_second_and_goes_where_it_says_so(
     (stays, first), (goes, second) = starter(engine), starter(engine)
     kept = make_schedule(engine, stays, **at(1, zone))
     gone = make_schedule(engine, goes, **at(1, zone), ActionAfterCompletion="DELETE")
-    assert {kept, gone} <= set(names_of_schedules(engine))
     eventually(lambda: len([one for one in started(engine) if one["arn"].endswith((first, second))]) == 2)
     time.sleep(0.6)  # two more sweeps
     assert len([one for one in started(engine) if one["arn"].endswith((first, second))]) == 2
