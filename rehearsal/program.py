@@ -12,7 +12,7 @@ from pathlib import Path
 from demo.story import DemoError
 from local_cloud.cloud import LocalCloudError
 from ops.errors import CommandError
-from rehearsal import begin, failures, page, promotions, way_back
+from rehearsal import begin, failures, other_ci, page, promotions, way_back
 from rehearsal.approver import Approver
 from rehearsal.errors import RehearsalError
 from rehearsal.origin import uncommitted
@@ -93,6 +93,8 @@ def run(out: Path, record: Record, approver: Approver, *, quick: bool, parts: li
             failures.all_cases(world)
         if "way-back" in parts:
             way_back.way_back(world)
+        if "other-ci" in parts:
+            other_ci.other_systems(world)
 
 
 def _told(error: Exception) -> int:
