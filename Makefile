@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo rehearse test check synth definitions deploy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review bootstrap-help \
+.PHONY: help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review bootstrap-help \
         check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -78,7 +78,11 @@ definitions: $(READY) $(AUTHORING_READY)  ## compile the pipelines with the Sage
 
 STACKS ?= $(if $(BRANCH),DevStack,RegistryStack DevStack ProdStack)
 deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"], or a feature branch into dev: make deploy BRANCH=name
-	@$(CDK) deploy $(STACKS) $(if $(BRANCH),-c 'branch=$(BRANCH)') || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
+	@$(CDK) deploy $(STACKS) $(if $(BRANCH),-c "branch=$$BRANCH") || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
+
+destroy: $(READY)  ## remove a feature branch from dev with its data and versions: make destroy BRANCH=name
+	@test -n "$${BRANCH:-}" || { echo "destroy: BRANCH is missing; main's stacks go with cdk destroy, see README.md"; exit 1; }
+	@$(CDK) destroy DevStack -c "branch=$$BRANCH"
 
 deliver: $(READY)  ## deploy stages of an assembly that exists: make deliver STAGES="registry dev" [ASSEMBLY=cdk.out]
 	@$(PY) -m ops deliver

@@ -39,11 +39,24 @@ def session(settings: Settings, name: str) -> Any:
     """Return who acts on a branch: its data scientist where the settings name some and the role lets one in.
 
     Whoever may act in dev by themselves, such as an administrator, does.
+
+    Raises
+    ------
+    CommandError
+        Where one of the data scientists isn't let in.
     """
     own = session_for("dev", settings.accounts["dev"], settings.region)
-    if not settings.people.data_scientists:
+    people = settings.people
+    if not people.data_scientists:
         return own
+    role = Branch(name).people_role_arn(settings)
     try:
-        return assume(own, Branch(name).people_role_arn(settings), settings.region, name="branch")
+        return assume(own, role, settings.region, name="branch")
     except CommandError:
+        who = own.client("sts").get_caller_identity()["Arn"]
+        if who in people.data_scientists:
+            factor = "give MFA_SERIAL and MFA_CODE, and " if people.require_mfa else ""
+            raise CommandError(
+                f"{who} may not become {role}: {factor}see that the branch is deployed"
+            ) from None
         return own

@@ -67,7 +67,7 @@ class StageStack(cdk.Stack):
             alerts=topic,
             registry_account=settings.accounts["registry"],
             # Whoever runs a feature branch follows it; its removal stops what runs, and that is no news.
-            ignored=[f"*{MARK}*"] if stage.name == "dev" else [],
+            ignored=[f"*{MARK}*"] if stage.account == settings.accounts["dev"] else [],
         )
         checkers = settings.checkers_of(stage.name)
         self.checker = (

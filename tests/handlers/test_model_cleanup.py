@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -111,6 +112,7 @@ def ask(
     sagemaker: Service | None = None,
     logs: Service | None = None,
     context: Context | None = None,
+    sleep: Callable[[float], None] = lambda _: None,
     **properties: Any,
 ) -> dict[str, Any]:
     """Return CloudFormation's one answer."""
@@ -134,7 +136,7 @@ def ask(
         Context() if context is None else context,
         clients.__getitem__,
         lambda _, body: answers.append(body),
-        lambda _: None,
+        sleep,
     )
     (answer,) = answers
     return dict(json.loads(answer))
@@ -171,6 +173,25 @@ def test_all_versions_of_the_group_go_through_every_page() -> None:
     sagemaker = FakeSageMaker(versions=5)
     assert ask(sagemaker=sagemaker)["Status"] == "SUCCESS"
     assert sagemaker.versions == []
+
+
+def test_it_waits_for_versions_that_are_still_being_deleted() -> None:
+    class Slow(FakeSageMaker):
+        """Lists a version until somebody has waited twice."""
+
+        def delete_model_package(self, **request: Any) -> None:
+            self._receive("DeleteModelPackage", request)
+
+    sagemaker, pauses = Slow(versions=1), []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            sagemaker.versions.clear()
+
+    assert ask(sagemaker=sagemaker, sleep=sleep)["Status"] == "SUCCESS"
+    assert len(pauses) == 2
+    assert len(sagemaker.called("DeleteModelPackage")) == 1
 
 
 def test_a_group_that_never_came_to_be_is_no_failure() -> None:
@@ -217,9 +238,14 @@ def test_its_models_and_job_logs_go_and_no_others() -> None:
 
 
 def test_what_somebody_else_deletes_meanwhile_is_no_failure() -> None:
-    sagemaker = FakeSageMaker(versions=1)
-    gone = refusal("ValidationException", "ModelPackage arn does not exist.")
-    sagemaker.fail("DeleteModelPackage", gone)
+    class Raced(FakeSageMaker):
+        """Somebody else is faster."""
+
+        def delete_model_package(self, **request: Any) -> None:
+            super().delete_model_package(**request)
+            raise refusal("ValidationException", "ModelPackage arn does not exist.")
+
+    sagemaker = Raced(versions=1)
     assert ask(sagemaker=sagemaker)["Status"] == "SUCCESS"
 
 

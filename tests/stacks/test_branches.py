@@ -207,6 +207,8 @@ def test_nobody_is_mailed_of_a_branchs_runs() -> None:
             assert fnmatchcase(f"{prefix}{pipeline}{suffix}", pattern)
         assert not fnmatchcase(f"{prefix}{stage.pipeline_name(main, 'train')}{suffix}", pattern)
     assert "anything-but" not in json.dumps(template("default", "ProdStack"))
+    # in one account prod's rule hears of dev's runs too
+    assert json.dumps(template("one-account", "ProdStack")).count("anything-but") == 2
 
 
 # --- permissions

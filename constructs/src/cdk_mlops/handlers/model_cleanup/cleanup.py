@@ -16,6 +16,7 @@ _PREFIX = re.compile(r"[\w.=+-]+(/[\w.=+-]+)*/")
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 LOG_GROUPS = tuple(f"/aws/sagemaker/{kind}Jobs" for kind in ("Processing", "Training", "Transform"))
 _OBJECTS_A_CALL = 1000
+_POLL_SECONDS = 2.0
 
 
 class BadProperties(Exception):
@@ -101,8 +102,24 @@ def check_bucket(left: Left, s3: Any) -> None:
         # a permission that is so new may not count yet; nothing hangs on it
 
 
-def clean_up(left: Left, s3: Any, sagemaker: Any, logs: Any, abandoned: Callable[[], bool]) -> None:
+@dataclass(frozen=True)
+class Services:
+    """Clients of what is deleted from."""
+
+    s3: Any
+    sagemaker: Any
+    logs: Any
+
+
+def clean_up(
+    left: Left, services: Services, sleep: Callable[[float], None], abandoned: Callable[[], bool]
+) -> None:
     """Delete it all; what is gone already is fine.
+
+    Parameters
+    ----------
+    abandoned
+        Whether CloudFormation was told meanwhile that it failed: then nothing more is deleted.
 
     Raises
     ------
@@ -110,15 +127,30 @@ def clean_up(left: Left, s3: Any, sagemaker: Any, logs: Any, abandoned: Callable
         S3 kept an object.
     """
     deleted = {
-        "versions": _delete_versions(left, sagemaker, abandoned),
-        "models": _delete_models(left, sagemaker, abandoned),
-        "objects": _delete_objects(left, s3, abandoned),
-        "log streams": _delete_log_streams(left, logs, abandoned),
+        "versions": _delete_versions(left, services.sagemaker, sleep, abandoned),
+        "models": _delete_models(left, services.sagemaker, abandoned),
+        "objects": _delete_objects(left, services.s3, abandoned),
+        "log streams": _delete_log_streams(left, services.logs, abandoned),
     }
     log.info("cleaned up", bucket=left.bucket, prefix=left.prefix, group=left.group, deleted=deleted)
 
 
-def _delete_versions(left: Left, sagemaker: Any, abandoned: Callable[[], bool]) -> int:
+def _delete_versions(
+    left: Left, sagemaker: Any, sleep: Callable[[float], None], abandoned: Callable[[], bool]
+) -> int:
+    """Delete the group's versions and wait until none is listed: the group can't be deleted before."""
+    deleted: set[str] = set()
+    while (found := _versions(left, sagemaker)) and not abandoned():
+        if deleted.issuperset(found):
+            sleep(_POLL_SECONDS)
+        for arn in found:
+            if arn not in deleted and not abandoned():
+                _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=arn))
+                deleted.add(arn)
+    return len(deleted)
+
+
+def _versions(left: Left, sagemaker: Any) -> list[str]:
     try:
         found = pages(
             sagemaker.list_model_packages,
@@ -128,13 +160,9 @@ def _delete_versions(left: Left, sagemaker: Any, abandoned: Callable[[], bool]) 
         )
     except AwsError as error:
         if is_missing(error):
-            return 0
+            return []
         raise
-    for version in found:
-        if abandoned():
-            break
-        _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=version["ModelPackageArn"]))
-    return len(found)
+    return [version["ModelPackageArn"] for version in found]
 
 
 def _delete_models(left: Left, sagemaker: Any, abandoned: Callable[[], bool]) -> int:

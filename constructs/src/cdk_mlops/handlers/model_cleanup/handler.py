@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from model_cleanup.cleanup import BadProperties, Left, NoBucket, NotGone, check_bucket, clean_up
+from model_cleanup.cleanup import (
+    BadProperties,
+    Left,
+    NoBucket,
+    NotGone,
+    Services,
+    check_bucket,
+    clean_up,
+)
 from shared import aws, log
 from shared.cloudformation import (
     Answer,
@@ -65,9 +73,8 @@ def respond(
             else:
                 if not is_unmade(known_id):
                     left = Left.parse(request.properties)
-                    clean_up(
-                        left, client("s3"), client("sagemaker"), client("logs"), lambda: responder.answered
-                    )
+                    services = Services(client("s3"), client("sagemaker"), client("logs"))
+                    clean_up(left, services, sleep, lambda: responder.answered)
                 answer = Answer(known_id)
         except (BadProperties, NoBucket, NotGone) as error:
             answer = Answer(known_id, str(error))
