@@ -56,12 +56,15 @@ class Settings:
     ----------
     only_approved
         Whether versions that aren't approved are refused, even where a run asks for one.
+    only_released
+        Whether approved versions are refused until they are released to prod.
     """
 
     stage: str
     model_name: str
     data_bucket: str
     only_approved: bool = True
+    only_released: bool = False
 
     @classmethod
     def load(cls) -> Settings:
@@ -69,8 +72,8 @@ class Settings:
         stage, model, bucket = (
             environment.text(os.environ, name) for name in ("STAGE", "MODEL_NAME", "DATA_BUCKET")
         )
-        versions = environment.one_of(os.environ, "VERSIONS", ("approved", "any"), "approved")
-        return cls(stage, model, bucket, versions == "approved")
+        versions = environment.one_of(os.environ, "VERSIONS", ("approved", "released", "any"), "approved")
+        return cls(stage, model, bucket, versions != "any", versions == "released")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ class Resolver:
 
     def _resolve_batch(self, group: str, wanted: str, uri: str, rescore: bool) -> dict[str, str]:
         version, package = find_version(
-            self.sagemaker, group, wanted, only_approved=self.settings.only_approved
+            self.sagemaker,
+            group,
+            wanted,
+            only_approved=self.settings.only_approved,
+            only_released=self.settings.only_released,
         )
         statistics, constraints = baseline_uris(package)
         artifact = artifact_uri(package)
@@ -118,7 +125,8 @@ class Resolver:
     def resolve_champion(self, event: dict[str, Any]) -> dict[str, str]:
         """Resolve what a train run compares its model with."""
         none_uri = _required(event, "none_uri")
-        found = newest_approved(self.sagemaker, _required(event, "model_package_group_arn"))
+        group = _required(event, "model_package_group_arn")
+        found = newest_approved(self.sagemaker, group, only_released=self.settings.only_released)
         if found is None:
             return {"champion_version": "none", "champion_uri": none_uri}
         version, package = found

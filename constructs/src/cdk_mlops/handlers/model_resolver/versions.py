@@ -7,9 +7,10 @@ from typing import Any
 
 from shared.aws import Arn, AwsError, is_missing, split_uri
 from shared.objects import ObjectStore
-from shared.registry import APPROVED, REJECTED, Version, group_name, list_versions
+from shared.registry import APPROVED, REJECTED, Version, group_name, is_released, list_versions
 
 NEWEST_APPROVED, NEWEST = "newest_approved", "newest"
+_UNRELEASED = "waits for its release to prod: a check in staging and an approval (pipeline mlops-versions)"
 
 
 class NoApprovedModel(Exception):
@@ -21,7 +22,7 @@ class VersionNotFound(Exception):
 
 
 class VersionNotApproved(Exception):
-    """The version that was asked for isn't approved, and this stage uses no other."""
+    """The version that was asked for isn't approved, or not released yet, and this stage uses no other."""
 
 
 class BadVersion(Exception):
@@ -36,10 +37,13 @@ class VersionChanged(Exception):
     """A version's files aren't those that were approved."""
 
 
-def newest_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any]] | None:
+def newest_approved(
+    sagemaker: Any, group: str, *, only_released: bool = False
+) -> tuple[Version, dict[str, Any]] | None:
     """Find the newest approved version and describe it; None where there is none.
 
-    A version whose approval was withdrawn after the listing was made is passed over.
+    A version whose approval was withdrawn after the listing was made is passed over, and with `only_released` one
+    that waits for its release.
     """
     for version in list_versions(sagemaker, group, APPROVED):
         try:
@@ -48,27 +52,34 @@ def newest_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any]
             if is_missing(error):
                 continue
             raise
-        if package.get("ModelApprovalStatus", APPROVED) == APPROVED:
+        approved = package.get("ModelApprovalStatus", APPROVED) == APPROVED
+        if approved and (not only_released or is_released(package)):
             return version, package
     return None
 
 
-def require_approved(sagemaker: Any, group: str) -> tuple[Version, dict[str, Any]]:
-    """Find the newest approved version.
+def require_approved(
+    sagemaker: Any, group: str, *, only_released: bool = False
+) -> tuple[Version, dict[str, Any]]:
+    """Find the newest approved version, which must be released too with `only_released`.
 
     Raises
     ------
     NoApprovedModel
         There is none.
     """
-    found = newest_approved(sagemaker, group)
-    if found is None:
-        raise NoApprovedModel(f"{_named(group)} has no approved version: train one, then approve it")
-    return found
+    found = newest_approved(sagemaker, group, only_released=only_released)
+    if found is not None:
+        return found
+    if only_released and (waiting := list_versions(sagemaker, group, APPROVED)):
+        raise NoApprovedModel(
+            f"{_named(group)} has no released version: version {waiting[0].number} is approved and {_UNRELEASED}"
+        )
+    raise NoApprovedModel(f"{_named(group)} has no approved version: train one, then approve it")
 
 
 def find_version(
-    sagemaker: Any, group: str, wanted: str, *, only_approved: bool
+    sagemaker: Any, group: str, wanted: str, *, only_approved: bool, only_released: bool = False
 ) -> tuple[Version, dict[str, Any]]:
     """Find the version that a run asks for, and describe it.
 
@@ -78,6 +89,8 @@ def find_version(
         ``newest_approved``, ``newest`` (that isn't rejected), or a version's number.
     only_approved
         Whether one that isn't approved is refused.
+    only_released
+        Whether one that isn't released to prod is refused as well.
 
     Raises
     ------
@@ -85,7 +98,7 @@ def find_version(
         There is none to use, by whichever of these rules.
     """
     if wanted in ("", NEWEST_APPROVED):
-        return require_approved(sagemaker, group)
+        return require_approved(sagemaker, group, only_released=only_released)
     if wanted != NEWEST and not (wanted.isascii() and wanted.isdecimal()):
         raise BadVersion(
             f"the parameter ModelVersion must be {NEWEST_APPROVED}, {NEWEST} or a version's number, got '{wanted}'"
@@ -103,6 +116,8 @@ def find_version(
             f"version {version.number} of {_named(group)} is {status}, and this stage uses approved versions only: "
             f"approve it (make approve VERSION={version.number}), or try it in another stage"
         )
+    if only_released and not is_released(package):
+        raise VersionNotApproved(f"version {version.number} of {_named(group)} is approved and {_UNRELEASED}")
     return version, package
 
 

@@ -13,6 +13,8 @@ from shared.text import parse_time
 APPROVED = "Approved"
 PENDING = "PendingManualApproval"
 REJECTED = "Rejected"
+# What a release to prod writes into a version: Stage and StageStatus of its ModelLifeCycle.
+RELEASED = ("prod", "released")
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,12 @@ def newest_number(versions: Iterable[Version]) -> int:
 def group_name(group: str) -> str:
     """Name of a package group that is given by ARN or by name."""
     return Arn.parse(group).resource.partition("/")[2] if group.startswith("arn:") else group
+
+
+def is_released(package: dict[str, Any]) -> bool:
+    """Whether a version, as DescribeModelPackage shows it, is released to prod.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ModelLifeCycle.html
+    """
+    life = package.get("ModelLifeCycle") or {}
+    return (life.get("Stage"), life.get("StageStatus")) == RELEASED
