@@ -220,18 +220,38 @@ def _topic(arn: str, props: Properties) -> None:
         attributes["Policy"] = json.dumps(policy)
 
 
-def _refuse_existing_aliases() -> None:
-    """Let a stack fail to create an alias that exists, as on AWS: ministack would point it at another key."""
+def _refuse_existing(kind: str, exists: Callable[[Properties], str | None]) -> None:
+    """Let a stack fail to create what exists, as on AWS: ministack would write over it.
+
+    Parameters
+    ----------
+    kind
+        The resource type.
+    exists
+        Returns the refusal where there is one with the properties' name.
+    """
     handlers = hooks.module("services.cloudformation.provisioners")._RESOURCE_HANDLERS
-    known, kms = handlers["AWS::KMS::Alias"], hooks.module("services.kms")
+    known = handlers[kind]
 
     def create(logical_id: str, props: Properties, stack: str) -> Any:
-        arn = kms._alias_arn(str(props.get("AliasName")))
-        if arn in kms._aliases:
-            raise ValueError(f"An alias with the name {arn} already exists")
+        if refusal := exists(props):
+            raise ValueError(refusal)
         return known["create"](logical_id, props, stack)
 
-    handlers["AWS::KMS::Alias"] = {**known, "create": create}
+    handlers[kind] = {**known, "create": create}
+
+
+def _existing_alias(props: Properties) -> str | None:
+    kms = hooks.module("services.kms")
+    arn = kms._alias_arn(str(props.get("AliasName")))
+    return f"An alias with the name {arn} already exists" if arn in kms._aliases else None
+
+
+def _existing_role(props: Properties) -> str | None:
+    name = props.get("RoleName")
+    if name not in hooks.module("services.iam")._roles:
+        return None
+    return f"Resource of type 'AWS::IAM::Role' with identifier '{name}' already exists."
 
 
 def _schedule(name: str, props: Properties) -> None:
@@ -259,7 +279,8 @@ def install(sagemaker: ModuleType) -> None:
     provisioners._REPLACING_PROPERTIES["AWS::Events::EventBusPolicy"] = ("EventBusName", "StatementId")
     provisioners._REPLACING_PROPERTIES["AWS::Scheduler::Schedule"] = ("Name", "GroupName")
     web_identity.install()
-    _refuse_existing_aliases()
+    _refuse_existing("AWS::KMS::Alias", _existing_alias)
+    _refuse_existing("AWS::IAM::Role", _existing_role)
     _also("AWS::S3::Bucket", _bucket)
     _also("AWS::SNS::Topic", _topic)
     _also("AWS::Scheduler::Schedule", _schedule)
