@@ -328,6 +328,18 @@ def test_a_stack_fails_to_make_an_alias_that_exists(engine: LocalCloud) -> None:
     assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == key
 
 
+def test_a_stack_fails_to_make_a_role_that_exists_and_leaves_it_as_it_is(engine: LocalCloud) -> None:
+    arn = make_role(engine, DEV, allow("s3:GetObject"))
+    name = arn.rsplit("/", 1)[-1]
+    trusts = json.loads(document({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}))
+    role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": name, "AssumeRolePolicyDocument": trusts}}
+    stack = deploy_template(engine, DEV, unique("stack"), {"Role": role})
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    iam = engine.session(DEV).client("iam")
+    assert iam.get_role(RoleName=name)["Role"]["Arn"] == arn
+    assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["own"]
+
+
 def test_an_imported_key_gets_its_policy_with_the_next_update(engine: LocalCloud) -> None:
     """CloudFormation believes what an import says of a resource; only a later change is applied to it."""
     kms, stack = engine.session(DEV).client("kms"), unique("stack")
