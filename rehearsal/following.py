@@ -37,6 +37,14 @@ class Ended:
         return f"{self.failed.stage}/{self.failed.action}: {shortened(self.failed.said, 400)}"
 
 
+@dataclass
+class Seen:
+    """Ids of the actions that were told, and of the approvals that were answered, by whatever followed before."""
+
+    told: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+
+
 class Follower:
     """Follows executions of one pipeline.
 
@@ -52,6 +60,8 @@ class Follower:
         Who answers.
     on_action
         Gets each action that has ended, as ListActionExecutions tells it.
+    seen
+        What others have told already. Default: nothing.
     """
 
     def __init__(
@@ -62,13 +72,13 @@ class Follower:
         approver: Approver,
         *,
         on_action: Callable[[Mapping[str, Any]], None] | None = None,
+        seen: Seen | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._client, self._pipeline = client, pipeline
         self._record, self._approver = record, approver
         self._on_action, self._poll = on_action, poll_seconds
-        self._answered: set[str] = set()
-        self._told: set[str] = set()
+        self._seen = Seen() if seen is None else seen
 
     def start(self) -> str:
         """Start an execution, as a push to main does, and return its id."""
@@ -104,8 +114,8 @@ class Follower:
             status = self._status(execution)
             actions = self._actions(execution)
             for action in actions:
-                if action["status"] != "InProgress" and action["actionExecutionId"] not in self._told:
-                    self._told.add(action["actionExecutionId"])
+                if action["status"] != "InProgress" and action["actionExecutionId"] not in self._seen.told:
+                    self._seen.told.add(action["actionExecutionId"])
                     rows.append(row_of(action))
                     self._record.row(rows[-1])
                     if self._on_action:
@@ -113,7 +123,7 @@ class Follower:
             if status not in GOING_ON and not any(a["status"] == "InProgress" for a in actions):
                 failed = next((row for row in rows if row.result in ("Failed", "Rejected")), None)
                 return Ended(execution, status, rows, failed)
-            waiting = waiting_approval(actions, self._answered)
+            waiting = waiting_approval(actions, self._seen.answered)
             if waiting is not None:
                 self._answer(waiting)
             else:
@@ -157,7 +167,7 @@ class Follower:
         return None
 
     def _answer(self, action: Mapping[str, Any]) -> None:
-        self._answered.add(str(action["actionExecutionId"]))
+        self._seen.answered.add(str(action["actionExecutionId"]))
         stage, name = str(action["stageName"]), str(action["actionName"])
         configuration = action.get("input", {}).get("resolvedConfiguration") or {}
         for line in str(configuration.get("CustomData") or "").splitlines():

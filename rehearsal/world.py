@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from demo.lookout import Lookout
 from rehearsal import builds, settings
 from rehearsal.approver import Approver
 from rehearsal.desk import Desk
-from rehearsal.following import Ended, Follower
+from rehearsal.following import Ended, Follower, Seen
 from rehearsal.origin import Edit, Origin, change_settings, settings_of
 from rehearsal.path import Record
 from stacks import settings as app
@@ -39,6 +39,8 @@ class World(Lookout):
         A session of the approver of model versions, before she takes the approver role.
     suite_runs
         Whether builds run the whole test suite.
+    seen
+        What was told of the pipeline's executions.
     """
 
     work: Path
@@ -49,6 +51,7 @@ class World(Lookout):
     borrow: Path
     person: Any
     suite_runs: bool = False
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def codepipeline(self) -> Any:
@@ -58,7 +61,12 @@ class World(Lookout):
     def follower(self, on_action: Callable[[Mapping[str, Any]], None] | None = None) -> Follower:
         """Return what follows the delivery pipeline."""
         return Follower(
-            self.codepipeline, settings.PIPELINE, self.record, self.approver, on_action=self._watch(on_action)
+            self.codepipeline,
+            settings.PIPELINE,
+            self.record,
+            self.approver,
+            on_action=self._watch(on_action),
+            seen=self.seen,
         )
 
     def _watch(self, also: Callable[[Mapping[str, Any]], None] | None) -> Callable[[Mapping[str, Any]], None]:
