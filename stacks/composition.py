@@ -1,4 +1,4 @@
-"""Which stacks an installation has: one an account, and the delivery where it is configured."""
+"""Which stacks an installation has: one an account, and the delivery where configured; or a feature branch's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks.branch import Branch
+from stacks.branch_stack import BranchStack
 from stacks.dev_stack import DevStack
 from stacks.installation import STACKS, Settings
 from stacks.prod_stack import ProdStack
@@ -23,7 +25,14 @@ CLASSES: dict[str, StackClass] = {
 
 
 def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
-    """Add the installation's stacks to an app and return them by name."""
+    """Add the installation's stacks to an app and return them by name.
+
+    With the context ``branch`` there is the branch's stack only, so that nothing else can be deployed from a
+    branch. Its construct is called as dev's: ``cdk deploy DevStack -c branch=NAME`` selects by that name.
+    """
+    branch = app.node.try_get_context("branch")
+    if branch is not None:
+        return {STACKS["dev"]: _branch_stack(app, settings, Branch(branch))}
     build = {account: _builder(account, settings) for account in settings.accounts}
     stacks: dict[str, cdk.Stack] = {STACKS[account]: builder(app) for account, builder in build.items()}
     if settings.delivery is not None and settings.delivery.by != "codepipeline":
@@ -47,6 +56,19 @@ def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
             **optional,
         )
     return stacks
+
+
+def _branch_stack(app: cdk.App, settings: Settings, branch: Branch) -> cdk.Stack:
+    environment = cdk.Environment(account=settings.accounts["dev"], region=settings.region)
+    return BranchStack(
+        app,
+        STACKS["dev"],
+        settings=settings,
+        branch=branch,
+        stack_name=branch.stack_name,
+        env=environment,
+        tags={"mlops:branch": branch.tag},
+    )
 
 
 def synthesize(settings: Settings) -> None:
