@@ -51,6 +51,27 @@ RULES: dict[str, Rule] = {
         _of("cloudwatch", "PutMetricAlarm", "DeleteAlarms", "DescribeAlarms", *_TAGS),
         ("arn:{p}:cloudwatch:{r}:{a}:alarm:{prefix}-*",),
     ),
+    "AWS::CloudTrail::Trail": Rule(
+        _of(
+            "cloudtrail",
+            "CreateTrail",
+            "UpdateTrail",
+            "DeleteTrail",
+            "GetTrail",
+            "GetTrailStatus",
+            "GetEventSelectors",
+            "GetInsightSelectors",
+            "GetEventConfiguration",
+            "PutEventSelectors",
+            "StartLogging",
+            "StopLogging",
+            "AddTags",
+            "RemoveTags",
+            "ListTags",
+        ),
+        ("arn:{p}:cloudtrail:{r}:{a}:trail/mlops-*",),
+        anywhere=_of("cloudtrail", "DescribeTrails"),
+    ),
     "AWS::CodeBuild::Project": Rule(
         # Its schema lists no permissions; https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-permissions-reference.html
         _of("codebuild", "CreateProject", "UpdateProject", "DeleteProject", "BatchGetProjects"),
@@ -175,6 +196,8 @@ RULES: dict[str, Rule] = {
             "DeleteLogGroup",
             "PutRetentionPolicy",
             "DeleteRetentionPolicy",
+            "AssociateKmsKey",
+            "DisassociateKmsKey",
             "DescribeIndexPolicies",
             "GetDataProtectionPolicy",
             *_TAGS,
@@ -201,6 +224,7 @@ RULES: dict[str, Rule] = {
             "GetMetricsConfiguration",
             "GetReplicationConfiguration",
             "ListTagsForResource",
+            "PutBucketLogging",
             "PutBucketOwnershipControls",
             "PutBucketPublicAccessBlock",
             "PutBucketTagging",
@@ -283,6 +307,7 @@ ALWAYS = (
 #: Actions of the schemas that nobody needs here, and why.
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "it lists what is in an account, which only an import looks for": (
+        "CloudTrail:ListTrails",
         "codepipeline:ListPipelines",
         "events:ListRules",
         "iam:ListRoles",
@@ -332,14 +357,12 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "lambda:PutRuntimeManagementConfig",
         "s3files:ListMountTargets",
     ),
-    "no log group has a key, policy, index or delivery": (
+    "no log group has a policy, index or delivery": (
         "firehose:TagDeliveryStream",
-        "logs:AssociateKmsKey",
         "logs:CreateLogDelivery",
         "logs:DeleteDataProtectionPolicy",
         "logs:DeleteIndexPolicy",
         "logs:DeleteResourcePolicy",
-        "logs:DisassociateKmsKey",
         "logs:PutBearerTokenAuthentication",
         "logs:PutDataProtectionPolicy",
         "logs:PutIndexPolicy",
@@ -347,7 +370,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "logs:PutResourcePolicy",
         "s3:REST.PUT.OBJECT",
     ),
-    "no bucket has lists of access, analytics, replication, a website or tables": (
+    "no bucket has access lists, analytics, replication, a website or tables": (
         "s3:CreateBucketMetadataTableConfiguration",
         "s3:DeleteBucketAnalyticsConfiguration",
         "s3:DeleteBucketCors",
@@ -363,7 +386,6 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "s3:PutBucketAbac",
         "s3:PutBucketAcl",
         "s3:PutBucketCORS",
-        "s3:PutBucketLogging",
         "s3:PutBucketNotification",
         "s3:PutBucketObjectLockConfiguration",
         "s3:PutBucketReplication",
@@ -386,6 +408,13 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "s3tables:PutTableEncryption",
         "s3tables:PutTablePolicy",
         "s3tables:UpdateTableMetadataLocation",
+    ),
+    "the trail is one account's, and has no insights, context or log group": (
+        "CloudTrail:PutEventConfiguration",
+        "CloudTrail:PutInsightSelectors",
+        "iam:CreateServiceLinkedRole",
+        "organizations:DescribeOrganization",
+        "organizations:ListAWSServiceAccessForOrganization",
     ),
     "no topic has a data protection policy": ("sns:PutDataProtectionPolicy",),
     "nobody stops the transitions between stages in a template": (

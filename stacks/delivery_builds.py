@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk_mlops import KmsSharedKey
 from stacks.delivery_permissions import BUILD_PATH, PIPELINE, Json, Permissions, log_group_name, policy
 
 PYTHON_VERSION = "3.12"
@@ -38,6 +39,8 @@ class Builds(Construct):
         The commit.
     permissions
         What roles may do.
+    log_key
+        Encrypts what builds say.
 
     Attributes
     ----------
@@ -52,8 +55,11 @@ class Builds(Construct):
         *,
         source: pipelines.CodePipelineSource,
         permissions: Permissions,
+        log_key: KmsSharedKey,
     ) -> None:
         super().__init__(scope, construct_id)
+        log_key.allow_log_groups(log_group_name(project_name("*")))
+        self._log_key = log_key.key
         self._source, self._permissions = source, permissions
         self._environment = {"MLOPS_BUILD": "true", "GIT_COMMIT": source.source_attribute("CommitId")}
         self.projects: list[str] = []
@@ -93,6 +99,7 @@ class Builds(Construct):
             f"{_title(step)}Logs",
             log_group_name=log_group_name(project_name(step)),
             retention=logs.RetentionDays.ONE_YEAR,
+            encryption_key=self._log_key,
             removal_policy=RemovalPolicy.DESTROY,
         )
 

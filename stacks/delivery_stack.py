@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import pipelines
 from constructs import Construct
 
-from cdk_mlops import AlertTopic, DeliveryAlerts, StageDataBucket
+from cdk_mlops import AccessLogsBucket, AlertTopic, DeliveryAlerts, StageDataBucket
 from stacks.delivery_builds import ENVIRONMENT, Builds, project_name
 from stacks.delivery_permissions import (
     PIPELINE,
@@ -89,14 +89,26 @@ class DeliveryStack(cdk.Stack):
         self.topic = AlertTopic(
             self, "Topic", stage="delivery", email=settings.email, removal=removal_of(settings)
         )
-        self.reviews = StageDataBucket(self, "Data", stage="delivery", removal=removal_of(settings))
+        logs = AccessLogsBucket(
+            self,
+            "AccessLogs",
+            stage="delivery",
+            keep_days=settings.audit.keep_days,
+            removal=removal_of(settings),
+        )
+        self.reviews = StageDataBucket(
+            self, "Data", stage="delivery", access_logs=logs, removal=removal_of(settings)
+        )
         self.reviews.bucket.add_lifecycle_rule(id="a-year", expiration=cdk.Duration.days(365))
         artifacts, key = self._artifacts()
+        logs.collect(artifacts, "artifacts")
         self.permissions = Permissions(settings, delivery, artifacts=artifacts, key=key)
         source = pipelines.CodePipelineSource.connection(
             delivery.repository, delivery.branch, connection_arn=delivery.connection_arn
         )
-        self.builds = Builds(self, "Builds", source=source, permissions=self.permissions)
+        self.builds = Builds(
+            self, "Builds", source=source, permissions=self.permissions, log_key=self.reviews.key
+        )
         synth = self.builds.synth()
         stages = [("dev", dev), *([] if staging is None else [("staging", staging)]), ("prod", prod)]
         steps = Steps(
@@ -152,6 +164,7 @@ class DeliveryStack(cdk.Stack):
                 checker=steps.checkers["staging"],
                 delivered_stage=WAVES["prod"],
                 alerts=self.topic,
+                log_key=self.reviews.key,
             )
         self.alerts = DeliveryAlerts(
             self,

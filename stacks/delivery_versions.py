@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk_mlops import StartOnApproval, TopicForAlerts
+from cdk_mlops import SharedKey, StartOnApproval, TopicForAlerts
 from stacks.delivery_builds import ENVIRONMENT, PYTHON, Builds, project_name
 from stacks.delivery_permissions import (
     PIPELINE,
@@ -47,6 +47,8 @@ class VersionReleases(Construct):
         Stage of the delivery pipeline that a commit must have passed.
     alerts
         Where alarms ring.
+    log_key
+        Encrypts what its function says.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class VersionReleases(Construct):
         checker: iam.IRole,
         delivered_stage: str,
         alerts: TopicForAlerts,
+        log_key: SharedKey,
     ) -> None:
         super().__init__(scope, construct_id)
         self._permissions, self._builds = permissions, builds
@@ -127,6 +130,7 @@ class VersionReleases(Construct):
             delivered_stage=delivered_stage,
             models={model.model_package_group: model.folder for model in settings.models},
             alerts=alerts,
+            log_key=log_key,
         )
 
     def _role(self) -> iam.IRole:

@@ -129,6 +129,14 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """What is written down about who used what."""
+
+    data_events: bool
+    keep_days: int
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage as its stack sees it."""
 
@@ -172,6 +180,7 @@ class Settings:
     alert_topic_name: str
     models: tuple[Model, ...]
     delivery: Delivery | None
+    audit: Audit
     throw_away: bool
     commit: str
 

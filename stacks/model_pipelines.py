@@ -85,7 +85,9 @@ class ModelPipelines(Construct):
             writes_verdicts=monitored_elsewhere,
         )
         # One a model: a resource can't change its provider later, so it must not depend on how many models there are.
-        self._provider = SageMakerPipelineProvider(self, "Provider", stage=stage.name, prefix=model.prefix)
+        self._provider = SageMakerPipelineProvider(
+            self, "Provider", stage=stage.name, prefix=model.prefix, log_key=data.key
+        )
         self.train = self._pipeline("train", TrainRole)
         self.inference = self._pipeline("inference", InferenceRole)
 

@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
-from cdk_mlops import CrossAccountModelRegistry, ModelNames, RegistryStage
+from cdk_mlops import AccessLogsBucket, AuditTrail, CrossAccountModelRegistry, ModelNames, RegistryStage
 from stacks.installation import Model, Settings
 
 
@@ -34,6 +34,10 @@ class RegistryStack(cdk.Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, **kwargs)
+        removal = cdk.RemovalPolicy.DESTROY if settings.throw_away else None
+        logs = AccessLogsBucket(
+            self, "AccessLogs", stage="registry", keep_days=settings.audit.keep_days, removal=removal
+        )
         self.registry = CrossAccountModelRegistry(
             self,
             "Registry",
@@ -45,5 +49,16 @@ class RegistryStack(cdk.Stack):
             alert_email=settings.email,
             alert_topic_name=settings.registry_topic_name,
             reminder_days=min(model.reminder_days for model in settings.models),
-            removal=cdk.RemovalPolicy.DESTROY if settings.throw_away else None,
+            access_logs=logs,
+            removal=removal,
         )
+        if settings.audit.data_events:
+            AuditTrail(
+                self,
+                "Audit",
+                stage="registry",
+                bucket_arns=[self.registry.artifacts_bucket_arn],
+                keep_days=settings.audit.keep_days,
+                access_logs=logs,
+                removal=removal,
+            )

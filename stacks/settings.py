@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 from pipeline_code.definitions import definitions_root, folders, image_regions
 from stacks.installation import (
     STAGES,
+    Audit,
     DeliveredBy,
     Delivery,
     InstanceTypes,
@@ -169,6 +170,7 @@ def _settings(top: Section) -> Settings:
         ),
         models=models,
         delivery=_delivery(top, accounts, region),
+        audit=_audit(top.section("audit")),
         throw_away=top.flag("throw_away", False),
         commit=commit(),
     )
@@ -318,6 +320,15 @@ def _delivery(top: Section, accounts: Mapping[str, str], region: str) -> Deliver
             "needs delivery by codepipeline in the registry's account, where versions are approved",
         )
     return delivery
+
+
+def _audit(section: Section) -> Audit:
+    audit = Audit(
+        data_events=section.flag("data_events", False),
+        keep_days=section.whole("keep_days", 365, low=1, high=3653),
+    )
+    section.done()
+    return audit
 
 
 def _described(section: Section, folder: str) -> dict[str, Any]:

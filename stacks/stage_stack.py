@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from cdk_mlops import (
+    AccessLogsBucket,
     AlertTopic,
     CrossAccountModelRegistry,
     PipelineAlerts,
@@ -41,8 +42,20 @@ class StageStack(cdk.Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.settings = settings
         self.stage_settings = stage = settings.stage(stage_name)
+        logs = AccessLogsBucket(
+            self,
+            "AccessLogs",
+            stage=stage.name,
+            keep_days=settings.audit.keep_days,
+            removal=removal_of(settings),
+        )
         self.data = StageDataBucket(
-            self, "Data", stage=stage.name, bucket_name=stage.data_bucket_name, removal=removal_of(settings)
+            self,
+            "Data",
+            stage=stage.name,
+            bucket_name=stage.data_bucket_name,
+            access_logs=logs,
+            removal=removal_of(settings),
         )
         self.registry = CrossAccountModelRegistry.from_attributes(
             self,

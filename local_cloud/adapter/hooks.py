@@ -63,6 +63,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
     "services.s3": (
         "_bucket_default_sse_headers",
         "_bucket_encryption",
+        "_bucket_logging_config",
         "_bucket_owner_account",
         "_bucket_policies",
         "_buckets",
@@ -73,6 +74,14 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "_resolve_sse_write_headers",
         "_delete_bucket_lifecycle",
         "bucket_policy_for_arn",
+    ),
+    "services.cloudtrail": (
+        "_create_trail",
+        "_update_trail",
+        "_delete_trail",
+        "_put_event_selectors",
+        "_start_logging",
+        "_stop_logging",
     ),
     "services.cloudwatch": ("_dispatch_alarm_actions", "_evaluate_alarm", "_metrics", "_dims_key"),
     "services.sns": (

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
 
-from local_cloud.adapter import hooks, web_identity
+from local_cloud.adapter import hooks, trails, web_identity
 
 Properties = dict[str, Any]
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -177,8 +177,23 @@ def lifecycle_xml(configuration: Properties) -> str:
     return f'<LifecycleConfiguration xmlns="{_S3_NAMESPACE}">{inner}</LifecycleConfiguration>'
 
 
+def logging_xml(configuration: Properties) -> str:
+    """A bucket's ``LoggingConfiguration`` as the XML that PutBucketLogging takes."""
+    target = {
+        "TargetBucket": configuration["DestinationBucketName"],
+        "TargetPrefix": configuration.get("LogFilePrefix", ""),
+    }
+    return (
+        f'<BucketLoggingStatus xmlns="{_S3_NAMESPACE}">{_xml("LoggingEnabled", target)}</BucketLoggingStatus>'
+    )
+
+
 def _bucket(name: str, props: Properties) -> None:
     s3 = hooks.module("services.s3")
+    if logging := props.get("LoggingConfiguration"):
+        s3._bucket_logging_config[name] = logging_xml(logging)
+    else:
+        s3._bucket_logging_config.pop(name, None)
     if encryption := props.get("BucketEncryption"):
         s3._bucket_encryption[name] = encryption_xml(encryption)
     else:
@@ -275,6 +290,8 @@ def install(sagemaker: ModuleType) -> None:
     provisioners = hooks.module("services.cloudformation.provisioners")
     provisioners._RESOURCE_HANDLERS[_GROUP] = _group_handlers(sagemaker)
     provisioners._RESOURCE_HANDLERS["AWS::Events::EventBusPolicy"] = _bus_policy_handlers()
+    provisioners._RESOURCE_HANDLERS[trails.TYPE] = trails.handlers()
+    provisioners._REPLACING_PROPERTIES[trails.TYPE] = ("TrailName",)
     provisioners._REPLACING_PROPERTIES[_GROUP] = ("ModelPackageGroupName", "ModelPackageGroupDescription")
     provisioners._REPLACING_PROPERTIES["AWS::Events::EventBusPolicy"] = ("EventBusName", "StatementId")
     provisioners._REPLACING_PROPERTIES["AWS::Scheduler::Schedule"] = ("Name", "GroupName")

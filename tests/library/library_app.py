@@ -140,7 +140,9 @@ def add_model(
         mlops.TrainRole(scope, "TrainRole", **common),
         mlops.InferenceRole(scope, "InferenceRole", **common),
     )
-    provider = mlops.SageMakerPipelineProvider(scope, "Provider", stage=name, prefix=model.prefix)
+    provider = mlops.SageMakerPipelineProvider(
+        scope, "Provider", stage=name, prefix=model.prefix, log_key=data.key
+    )
     pipelines = [
         mlops.SageMakerPipeline(
             scope,

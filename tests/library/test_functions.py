@@ -42,7 +42,7 @@ def test_every_function_has_a_handler() -> None:
 
 def test_functions_run_on_arm_and_a_python_that_lambda_has() -> None:
     properties = function("model_resolver")
-    assert (properties["Architectures"], properties["Runtime"]) == (["arm64"], "python3.13")
+    assert (properties["Architectures"], properties["Runtime"]) == (["arm64"], "python3.14")
 
 
 def test_all_functions_are_one_asset() -> None:

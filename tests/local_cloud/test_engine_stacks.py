@@ -363,3 +363,43 @@ def test_an_imported_key_gets_its_policy_with_the_next_update(engine: LocalCloud
     found = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
     assert [one["Sid"] for one in found["Statement"]] == ["Ours"]
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]
+
+
+def test_a_bucket_logs_requests_to_another_until_its_stack_says_no_more(engine: LocalCloud) -> None:
+    name, bucket = unique("stack"), unique("bucket")
+    logs = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"{bucket}-logs"}}
+    wanted = {"DestinationBucketName": {"Ref": "Logs"}, "LogFilePrefix": "mine/"}
+    plain = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket}}
+    logged = {**plain, "Properties": {**plain["Properties"], "LoggingConfiguration": wanted}}  # type: ignore[dict-item]
+    s3 = engine.session(DEV).client("s3")
+    deploy_template(engine, DEV, name, {"Logs": logs, "Data": logged})
+    enabled = s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]
+    assert (enabled["TargetBucket"], enabled["TargetPrefix"]) == (f"{bucket}-logs", "mine/")
+    deploy_template(engine, DEV, name, {"Logs": logs, "Data": plain})
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+
+
+def test_a_trail_is_made_changed_and_deleted_with_its_stack(engine: LocalCloud) -> None:
+    name, trail = unique("stack"), unique("trail")
+    fields = [{"Field": "eventCategory", "Equals": ["Management"]}]
+    resource = {
+        "Type": "AWS::CloudTrail::Trail",
+        "Properties": {
+            "TrailName": trail,
+            "S3BucketName": "files",
+            "IsLogging": True,
+            "EnableLogFileValidation": True,
+            "AdvancedEventSelectors": [{"Name": "Changes", "FieldSelectors": fields}],
+        },
+    }
+    cloudtrail = engine.session(DEV).client("cloudtrail")
+    deploy_template(engine, DEV, name, {"Trail": resource})
+    assert cloudtrail.get_trail(Name=trail)["Trail"]["LogFileValidationEnabled"] is True
+    assert cloudtrail.get_trail_status(Name=trail)["IsLogging"] is True
+    (selector,) = cloudtrail.get_event_selectors(TrailName=trail)["AdvancedEventSelectors"]
+    assert selector["FieldSelectors"] == fields
+    resource["Properties"]["IsLogging"] = False  # type: ignore[index]
+    deploy_template(engine, DEV, name, {"Trail": resource})
+    assert cloudtrail.get_trail_status(Name=trail)["IsLogging"] is False
+    deploy_template(engine, DEV, name, {"Other": {"Type": "AWS::SQS::Queue"}})
+    assert cloudtrail.list_trails()["Trails"] == []

@@ -193,7 +193,7 @@ def test_two_models_share_what_is_shared_and_nothing_else(
     found = synthesized({})
     prod = found.get_stack_by_name("ProdStack").template
     assert len(resources(prod, "Custom::SageMakerPipeline")) == 4
-    assert len(resources(prod, "AWS::S3::Bucket")) == 1
+    assert len(resources(prod, "AWS::S3::Bucket")) == 2  # the data, and the logs of who asked for them
     for kind in ("AWS::S3::BucketPolicy", "AWS::KMS::Key"):
         both, one = resources(prod, kind), resources(template("default", "ProdStack"), kind)
         assert json.dumps(both, sort_keys=True) == json.dumps(one, sort_keys=True)

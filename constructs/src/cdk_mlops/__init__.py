@@ -1,7 +1,9 @@
 """AWS CDK constructs for multi-account SageMaker MLOps."""
 
 from cdk_mlops._removal import ALLOW_DESTROY
+from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.alert_topic import AlertTopic, TopicForAlerts
+from cdk_mlops.audit_trail import AuditTrail
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
 from cdk_mlops.delivery_alerts import DeliveryAlerts
@@ -28,7 +30,9 @@ from cdk_mlops.start_on_approval import StartOnApproval
 
 __all__ = [
     "ALLOW_DESTROY",
+    "AccessLogsBucket",
     "AlertTopic",
+    "AuditTrail",
     "BatchSchedule",
     "CrossAccountModelRegistry",
     "DataBucket",

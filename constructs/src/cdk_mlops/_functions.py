@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import cast
 
 import jsii
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
@@ -18,6 +19,7 @@ from constructs import Construct
 
 from cdk_mlops._roles import service_role
 from cdk_mlops._statements import Statement, arn
+from cdk_mlops.kms_shared_key import KmsSharedKey, SharedKey
 
 HANDLERS = Path(__file__).parent / "handlers"
 METRIC_NAMESPACE = "cdk-mlops"
@@ -28,6 +30,9 @@ class HandlerFunction(Construct):
 
     `dead_letter_queue` takes the events that the function failed on twice more; it is None for functions that
     something waits for (a pipeline step, CloudFormation).
+
+    `log_key` encrypts the log group where it is a key of the same stack: a key known by its alias only can't be
+    told to admit CloudWatch Logs, which then encrypts with a key of its own.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class HandlerFunction(Construct):
         statements: Sequence[Statement],
         environment: Mapping[str, str],
         timeout: Duration,
+        log_key: SharedKey | None,
         memory_size_mib: int = 256,
         started_by_events: bool = False,
     ) -> None:
@@ -72,6 +78,7 @@ class HandlerFunction(Construct):
             "Logs",
             log_group_name=log_group_name,
             retention=logs.RetentionDays.THREE_MONTHS,
+            encryption_key=log_group_key(self, log_key, "/aws/lambda/*"),
             removal_policy=RemovalPolicy.DESTROY,
         )
         self.function = lambda_.Function(
@@ -79,7 +86,7 @@ class HandlerFunction(Construct):
             "Resource",
             function_name=function_name,
             description=description,
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"{handler}.handler.handle",
             code=lambda_.Code.from_asset(
@@ -143,6 +150,14 @@ class _RuleTarget:
                 maximum_retry_attempts=2, maximum_event_age_in_seconds=3600
             ),
         )
+
+
+def log_group_key(scope: Construct, key: SharedKey | None, log_groups: str) -> kms.IKey | None:
+    """Return the key for log groups of this pattern, if it is one that can be told to admit CloudWatch Logs."""
+    if not isinstance(key, KmsSharedKey) or Stack.of(key) is not Stack.of(scope):
+        return None
+    key.allow_log_groups(log_groups)
+    return key.key
 
 
 def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:

@@ -9,6 +9,7 @@ from aws_cdk import Token
 
 ACCOUNT_ID = re.compile(r"\d{12}")
 EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s.,]+")
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 STAGE = re.compile(r"[a-z][a-z0-9-]{0,14}[a-z0-9]")
 PRINCIPAL_ARN = re.compile(r"arn:[a-z-]+:(iam|sts)::\d{12}:(root|(user|role|assumed-role)/[\w+=,.@/-]+)")
 
@@ -62,3 +63,8 @@ def check_range(prop: str, value: int, least: int, most: int) -> int:
     if not least <= value <= most and not Token.is_unresolved(value):
         raise ValueError(f"{prop} must be a whole number from {least} to {most}, got {value}")
     return value
+
+
+def check_bucket_name(prop: str, value: str) -> None:
+    """Fail unless the value can be the name of a bucket."""
+    check_pattern(prop, value, _BUCKET_NAME, "be 3 to 63 lower-case letters, digits, dots and hyphens")

@@ -16,12 +16,13 @@ from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._removal import checked_removal
 from cdk_mlops._roles import people_role
 from cdk_mlops._statements import Statement, arn, grant, iam_arn, list_bucket, read_objects, write_objects
-from cdk_mlops._validation import check_account, check_pattern, check_principal, check_range, check_stage
+from cdk_mlops._validation import check_account, check_bucket_name, check_principal, check_range, check_stage
+from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.alert_topic import AlertTopic
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import WAITING, ModelRegistry
-from cdk_mlops.stage_data_bucket import BUCKET_NAME, secure_bucket
+from cdk_mlops.stage_data_bucket import secure_bucket
 
 ARTIFACTS_ALIAS = "alias/mlops-artifacts"
 _STAGE = "registry"
@@ -87,6 +88,8 @@ class CrossAccountModelRegistry(ModelRegistry):
         Default: group policies admit a stage's roles by path. Set False where SageMaker refuses
         ``aws:PrincipalArn`` there; they then admit the accounts of the stages as a whole, which delegates to
         the identity policies there.
+    access_logs
+        Where S3 logs each request to the artifacts bucket. Default: nowhere.
     removal
         Default: all stays when the stack goes. Destroying needs the context flag ``cdk-mlops:allow-destroy`` too.
 
@@ -113,6 +116,7 @@ class CrossAccountModelRegistry(ModelRegistry):
         alert_topic_name: str | None = None,
         reminder_days: int = 3,
         admit_by_role_path: bool = True,
+        access_logs: AccessLogsBucket | None = None,
         removal: RemovalPolicy | None = None,
     ) -> None:
         _check(stages, models, existing_groups)
@@ -125,9 +129,7 @@ class CrossAccountModelRegistry(ModelRegistry):
             if artifacts_bucket_name is None
             else artifacts_bucket_name
         )
-        check_pattern(
-            "artifacts_bucket_name", bucket_name, BUCKET_NAME, "be 3 to 63 lower-case letters, digits, .-"
-        )
+        check_bucket_name("artifacts_bucket_name", bucket_name)
         removal = checked_removal(scope, removal)
         key = KmsSharedKey(
             scope,
@@ -153,6 +155,7 @@ class CrossAccountModelRegistry(ModelRegistry):
             bucket_name=bucket_name,
             key=key,
             removal=removal,
+            access_logs=access_logs,
             keep_old_versions=True,  # an approved model that was overwritten must still be found
         )
         self._admit_to_bucket()
@@ -279,6 +282,7 @@ class CrossAccountModelRegistry(ModelRegistry):
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
             },
             timeout=Duration.seconds(60),
+            log_key=self.key,
             started_by_events=True,
         )
         self._rule("VersionChanged", [WAITING, "Approved", "Rejected"], function.as_target())

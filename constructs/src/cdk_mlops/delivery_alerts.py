@@ -131,6 +131,7 @@ class DeliveryAlerts(Construct):
                 ),
             },
             timeout=Duration.seconds(120),
+            log_key=state_bucket.key,
             started_by_events=True,
         )
         self.function, self.role = self.handler.function, self.handler.role

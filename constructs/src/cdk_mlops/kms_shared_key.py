@@ -144,6 +144,7 @@ class KmsSharedKey(SharedKey):
         super().__init__(
             scope, construct_id, alias_name=alias_name, account=stack.account, region=stack.region
         )
+        self._log_groups: list[str] = []
         self.key = kms.Key(
             self,
             "Resource",
@@ -170,6 +171,32 @@ class KmsSharedKey(SharedKey):
                 principals=[iam.ServicePrincipal(service)],
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],
+            )
+        )
+
+    def allow_log_groups(self, pattern: str) -> None:
+        """Let CloudWatch Logs encrypt this account's log groups of a pattern, such as ``/aws/lambda/*``.
+
+        See https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+        """
+        if pattern in self._log_groups:
+            return
+        self._log_groups.append(pattern)
+        suffix = "amazonaws.com.cn" if self.key_region.startswith("cn-") else "amazonaws.com"
+        groups = arn(self, "logs", f"log-group:{pattern}", account=self.account, region=self.key_region)
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=f"LogGroups{len(self._log_groups)}",
+                principals=[iam.ServicePrincipal(f"logs.{self.key_region}.{suffix}")],
+                actions=[
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:DescribeKey",
+                ],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
             )
         )
 

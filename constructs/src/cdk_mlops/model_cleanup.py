@@ -61,6 +61,7 @@ class ModelCleanup(Construct):
             statements=_statements(self, model, data_bucket),
             environment={"METRIC_NAMESPACE": METRIC_NAMESPACE},
             timeout=Duration.minutes(15),
+            log_key=data_bucket.key,
         )
         self.function, self.role = handler.function, handler.role
         self.resource = CustomResource(

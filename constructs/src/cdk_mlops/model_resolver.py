@@ -88,5 +88,6 @@ class ModelResolver(Construct):
                 "VERSIONS": versions,
             },
             timeout=Duration.seconds(60),
+            log_key=data_bucket.key,
         )
         self.function, self.role = handler.function, handler.role

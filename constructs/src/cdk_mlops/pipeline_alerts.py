@@ -107,6 +107,7 @@ class PipelineAlerts(Construct):
                 **({} if registry_account is None else {"REGISTRY_ACCOUNT": registry_account}),
             },
             timeout=Duration.seconds(120),
+            log_key=data_bucket.key,
             started_by_events=True,
         )
         self.function, self.role = self.handler.function, self.handler.role

@@ -144,6 +144,7 @@ class RetrainOnDriftRule(Construct):
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
             },
             timeout=Duration.seconds(60),
+            log_key=data_bucket.key,
             started_by_events=True,
         )
         self.function, self.role = self.handler.function, self.handler.role

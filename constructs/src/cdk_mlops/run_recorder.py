@@ -84,6 +84,7 @@ class RunRecorder(Construct):
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
             },
             timeout=Duration.seconds(60),
+            log_key=data_bucket.key,
         )
         self.function, self.role = handler.function, handler.role
 

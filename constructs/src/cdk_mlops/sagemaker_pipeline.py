@@ -16,6 +16,7 @@ from constructs import Construct
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._statements import Statement, document, list_bucket, place_of, read_objects, write_objects
 from cdk_mlops._validation import check_pattern, check_stage
+from cdk_mlops.kms_shared_key import SharedKey
 from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.pipeline_definition import PipelineDefinition
 from cdk_mlops.stage_data_bucket import DataBucket
@@ -42,9 +43,19 @@ class SageMakerPipelineProvider(Construct):
         Such as ``dev``.
     prefix
         Begins the function's and the role's name. Default: ``mlops``.
+    log_key
+        Encrypts the function's log group, where it is a key of the same stack. Default: CloudWatch Logs' own key.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, stage: str, prefix: str = "mlops") -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: str,
+        prefix: str = "mlops",
+        log_key: SharedKey | None = None,
+    ) -> None:
         check_stage("stage", stage)
         super().__init__(scope, construct_id)
         self.stage = stage
@@ -61,19 +72,22 @@ class SageMakerPipelineProvider(Construct):
             statements=[],
             environment={"METRIC_NAMESPACE": METRIC_NAMESPACE},
             timeout=Duration.minutes(15),
+            log_key=log_key,
             memory_size_mib=512,
         )
         self.role = self._function.role
         self.function = self._function.function
 
     @staticmethod
-    def of_stack(scope: Construct, stage: str) -> SageMakerPipelineProvider:
-        """Return the stack's own provider, made when first asked for."""
+    def of_stack(
+        scope: Construct, stage: str, *, log_key: SharedKey | None = None
+    ) -> SageMakerPipelineProvider:
+        """Return the stack's own provider, made when first asked for; only then `log_key` counts."""
         stack = Stack.of(scope)
         found = stack.node.try_find_child(_PROVIDER_ID)
         if isinstance(found, SageMakerPipelineProvider):
             return found
-        return SageMakerPipelineProvider(stack, _PROVIDER_ID, stage=stage)
+        return SageMakerPipelineProvider(stack, _PROVIDER_ID, stage=stage, log_key=log_key)
 
     def serve(self, pipeline_name: str) -> None:
         """Note one more pipeline.
@@ -185,7 +199,10 @@ class SageMakerPipeline(Pipeline):
         super().__init__(scope, construct_id, pipeline_name=pipeline_name)
         self.role = role
         self.definition_sha256 = compiled.sha256
-        self.provider = SageMakerPipelineProvider.of_stack(self, stage) if provider is None else provider
+        if provider is None:
+            log_key = None if code_bucket is None else code_bucket.key
+            provider = SageMakerPipelineProvider.of_stack(self, stage, log_key=log_key)
+        self.provider = provider
         self.provider.serve(pipeline_name)
 
         # Absolute, because CDK's process keeps the working directory that it was started in.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -11,10 +9,9 @@ from constructs import Construct
 
 from cdk_mlops._removal import checked_removal
 from cdk_mlops._statements import Statement, grant, list_bucket, place_of, read_objects, write_objects
-from cdk_mlops._validation import check_pattern, check_stage
+from cdk_mlops._validation import check_bucket_name, check_stage
+from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.kms_shared_key import KmsSharedKey, SharedKey
-
-BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class DataBucket(Construct):
@@ -55,13 +52,14 @@ def secure_bucket(
     bucket_name: str,
     key: KmsSharedKey,
     removal: RemovalPolicy,
+    access_logs: AccessLogsBucket | None,
     keep_old_versions: bool = False,
 ) -> s3.Bucket:
     """Return a versioned bucket that only its owner's policies open, over TLS only, encrypted with the key.
 
     What was overwritten or deleted stays for 90 days, with ``keep_old_versions`` for ever.
     """
-    return s3.Bucket(
+    bucket = s3.Bucket(
         scope,
         construct_id,
         bucket_name=bucket_name,
@@ -82,6 +80,9 @@ def secure_bucket(
             )
         ],
     )
+    if access_logs is not None:
+        access_logs.collect(bucket, bucket_name)
+    return bucket
 
 
 class StageDataBucket(DataBucket):
@@ -93,6 +94,8 @@ class StageDataBucket(DataBucket):
         Such as ``dev``; it becomes part of the key's alias ``alias/mlops-<stage>-data``.
     bucket_name
         Default: ``sagemaker-mlops-<stage>-<account>-<region>``.
+    access_logs
+        Where S3 logs each request to the bucket. Default: nowhere.
     removal
         Default: bucket and key stay. Destroying needs the context flag ``cdk-mlops:allow-destroy`` too.
 
@@ -102,6 +105,8 @@ class StageDataBucket(DataBucket):
         If a name can't be one, or data would be destroyed without the context flag.
     """
 
+    key: KmsSharedKey
+
     def __init__(
         self,
         scope: Construct,
@@ -109,6 +114,7 @@ class StageDataBucket(DataBucket):
         *,
         stage: str,
         bucket_name: str | None = None,
+        access_logs: AccessLogsBucket | None = None,
         removal: RemovalPolicy | None = None,
     ) -> None:
         check_stage("stage", stage)
@@ -116,9 +122,7 @@ class StageDataBucket(DataBucket):
         name = (
             f"sagemaker-mlops-{stage}-{stack.account}-{stack.region}" if bucket_name is None else bucket_name
         )
-        check_pattern(
-            "bucket_name", name, BUCKET_NAME, "be 3 to 63 lower-case letters, digits, dots and hyphens"
-        )
+        check_bucket_name("bucket_name", name)
         removal = checked_removal(scope, removal)
         key = KmsSharedKey(
             scope,
@@ -129,7 +133,9 @@ class StageDataBucket(DataBucket):
         )
         super().__init__(scope, construct_id, bucket_name=name, key=key)
         self.stage = stage
-        self.bucket = secure_bucket(self, "Resource", bucket_name=name, key=key, removal=removal)
+        self.bucket = secure_bucket(
+            self, "Resource", bucket_name=name, key=key, removal=removal, access_logs=access_logs
+        )
 
     def expire(self, prefix: str, *, after: Duration) -> None:
         """Let what lies below a prefix go by itself, such as the check runs of a model.
@@ -150,8 +156,6 @@ class StageDataBucket(DataBucket):
         scope: Construct, construct_id: str, *, bucket_name: str, key_alias_arn: str
     ) -> DataBucket:
         """Use a bucket that exists. Its policy, encryption and lifecycle can't be changed here."""
-        check_pattern(
-            "bucket_name", bucket_name, BUCKET_NAME, "be 3 to 63 lower-case letters, digits, dots and hyphens"
-        )
+        check_bucket_name("bucket_name", bucket_name)
         key = KmsSharedKey.from_alias_arn(scope, f"{construct_id}Key", key_alias_arn)
         return DataBucket(scope, construct_id, bucket_name=bucket_name, key=key)

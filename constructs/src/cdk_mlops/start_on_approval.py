@@ -12,6 +12,7 @@ from cdk_mlops._alarms import function_alarm, queue_alarm
 from cdk_mlops._functions import HandlerFunction
 from cdk_mlops._statements import Statement, arn
 from cdk_mlops.alert_topic import TopicForAlerts
+from cdk_mlops.kms_shared_key import SharedKey
 
 _STAGE = "delivery"
 
@@ -32,6 +33,8 @@ class StartOnApproval(Construct):
         By the name of its package group, each model as the pipeline's commands know it.
     alerts
         Where alarms ring.
+    log_key
+        Encrypts the function's log group, where it is a key of the same stack. Default: CloudWatch Logs' own key.
 
     Attributes
     ----------
@@ -57,6 +60,7 @@ class StartOnApproval(Construct):
         delivered_stage: str,
         models: Mapping[str, str],
         alerts: TopicForAlerts,
+        log_key: SharedKey | None = None,
     ) -> None:
         if not models:
             raise ValueError("models must name at least one package group, got none")
@@ -91,6 +95,7 @@ class StartOnApproval(Construct):
                 "MODELS": ",".join(f"{group}={model}" for group, model in models.items()),
             },
             timeout=Duration.seconds(60),
+            log_key=log_key,
             started_by_events=True,
         )
         self.function, self.role = self.handler.function, self.handler.role
