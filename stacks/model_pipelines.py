@@ -106,6 +106,7 @@ class ModelPipelines(Construct):
             functions=[self.resolver.function, self.recorder.function],
             image_repository_arns=[_repository_arn(settings, image) for image in settings.images],
             network=_network(stage),
+            isolated_processing=settings.monitor == "own",
         )
         return SageMakerPipeline(
             self,

@@ -164,9 +164,9 @@ def _job_context(body: dict[str, Any]) -> Context:
     if resources.get("InstanceType"):
         context["sagemaker:InstanceTypes"] = [str(resources["InstanceType"])]
     if resources.get("VolumeKmsKeyId"):
-        context["sagemaker:VolumeKmsKey"] = str(resources["VolumeKmsKeyId"])
+        context.update(_key_context("Volume", resources["VolumeKmsKeyId"]))
     if output.get("KmsKeyId"):
-        context["sagemaker:OutputKmsKey"] = str(output["KmsKeyId"])
+        context.update(_key_context("Output", output["KmsKeyId"]))
     if vpc.get("Subnets"):
         context["sagemaker:VpcSubnets"] = [str(item) for item in vpc["Subnets"]]
         context["sagemaker:VpcSecurityGroupIds"] = [str(item) for item in vpc.get("SecurityGroupIds") or []]
@@ -177,3 +177,8 @@ def _job_context(body: dict[str, Any]) -> Context:
     if isolated is not None:
         context["sagemaker:NetworkIsolation"] = str(isolated).lower()
     return context
+
+
+def _key_context(use: str, key: object) -> Context:
+    # AWS documents key ARNs for the newer name; what the request carries stands in for it, as with the older name.
+    return {f"sagemaker:{use}KmsKey": str(key), f"sagemaker:{use}KmsKeyArn": str(key)}

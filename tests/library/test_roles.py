@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,11 +16,15 @@ from cdk_mlops import (
     OperatorRole,
     SageMakerPipeline,
     StageDataBucket,
+    TrainRole,
 )
 from tests.library.library_app import (
     DEV,
     MAMMO,
+    NETWORK,
     PROD,
+    REGISTRY,
+    add_stage,
     new_stack,
     only,
     stage_template,
@@ -67,10 +72,96 @@ def test_a_job_role_runs_only_its_models_jobs(kind: str, jobs: tuple[str, ...]) 
     assert found == [f"{job}-job/mammo-severity-{kind.lower()}-*" for job in jobs]
 
 
+def keys_of(*places: str) -> list[str]:
+    """Return the two forms of a key's ARN, for the owner and the alias of each key."""
+    return [
+        f":kms:eu-west-1:{account}:{name}"
+        for account, alias in zip(places[::2], places[1::2], strict=True)
+        for name in (alias, "key/*")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "job", "outputs"),
+    [
+        ("Train", "Processing", keys_of(PROD, "alias/mlops-prod-data", REGISTRY, "alias/mlops-artifacts")),
+        ("Train", "Training", keys_of(PROD, "alias/mlops-prod-data", REGISTRY, "alias/mlops-artifacts")),
+        ("Inference", "Processing", keys_of(PROD, "alias/mlops-prod-data")),
+        ("Inference", "Transform", keys_of(PROD, "alias/mlops-prod-data")),
+    ],
+)
+def test_a_job_is_created_only_with_the_stages_key_for_its_volume_and_one_of_ours_for_its_outputs(
+    kind: str, job: str, outputs: list[str]
+) -> None:
+    found = statements(job_role(kind))[f"Create{job}Jobs"]
+    assert found["Action"] == f"sagemaker:Create{job}Job"
+    required = found["Condition"]["ArnLike"]
+    ends = {key: [arn["Fn::Join"][1][-1] for arn in value] for key, value in required.items()}
+    assert ends == {
+        "sagemaker:VolumeKmsKeyArn": keys_of(PROD, "alias/mlops-prod-data"),
+        "sagemaker:OutputKmsKeyArn": outputs,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "sid", "flags"),
+    [
+        ("Train", "CreateProcessingJobs", {"NetworkIsolation", "InterContainerTrafficEncryption"}),
+        ("Train", "CreateTrainingJobs", {"NetworkIsolation", "InterContainerTrafficEncryption"}),
+        ("Inference", "CreateProcessingJobs", {"NetworkIsolation", "InterContainerTrafficEncryption"}),
+        ("Inference", "CreateModels", {"NetworkIsolation"}),
+    ],
+)
+@pytest.mark.parametrize("vpc", [False, True])
+def test_a_job_is_created_only_isolated_and_in_the_network_where_there_is_one(
+    kind: str, sid: str, flags: set[str], vpc: bool
+) -> None:
+    found = dict(statements(job_role(kind, vpc=vpc))[sid]["Condition"])
+    found.pop("ArnLike", None)
+    expected: dict[str, Any] = {"Bool": {f"sagemaker:{flag}": "true" for flag in flags}}
+    if vpc:
+        places = {
+            "sagemaker:VpcSubnets": list(NETWORK.subnets),
+            "sagemaker:VpcSecurityGroupIds": list(NETWORK.security_groups),
+        }
+        expected |= {"ForAllValues:StringEquals": places, "Null": dict.fromkeys(places, "false")}
+    assert found == expected
+
+
+def test_every_way_to_create_a_job_or_a_model_has_a_condition() -> None:
+    for kind in ("Train", "Inference"):
+        for sid, one in statements(job_role(kind)).items():
+            created = re.findall(r"sagemaker:Create(\w+Job|Model)\b", json.dumps(one["Action"]))
+            # The last names versions: the model that is made of one is what the others are about.
+            assert not created or "Condition" in one or sid == "CreateModelOfVersion", sid
+
+
+def test_processing_jobs_may_do_without_isolation_where_their_container_needs_it_but_not_without_the_rest() -> (
+    None
+):
+    stack = new_stack()
+    stage = add_stage(stack, "dev")
+    TrainRole(
+        stack,
+        "Train",
+        model=MAMMO,
+        stage="dev",
+        data_bucket=stage.data,
+        registry=stage.registry,
+        isolated_processing=False,
+    )
+    found = statements(only(template_of(stack), "AWS::IAM::Role", "Train"))
+    assert found["CreateProcessingJobs"]["Condition"]["Bool"] == {
+        "sagemaker:InterContainerTrafficEncryption": "true"
+    }
+    assert found["CreateTrainingJobs"]["Condition"]["Bool"]["sagemaker:NetworkIsolation"] == "true"
+
+
 def test_the_train_role_registers_versions_only_as_waiting_and_never_approves() -> None:
     found = statements(job_role("Train"))
     assert found["RegisterAsWaiting"]["Condition"] == {
-        "StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
+        "StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"},
+        "Null": {"sagemaker:ModelLifeCycle:stage": "true"},
     }
     assert found["NeverApprove"] == {
         "Sid": "NeverApprove",

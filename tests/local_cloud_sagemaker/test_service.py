@@ -375,7 +375,9 @@ def test_jobs_can_be_narrowed_by_key_and_instance_type(engine: Engine) -> None:
     }
     context = asked("CreateTrainingJob", **body)[("sagemaker:CreateTrainingJob", own("training-job/j"))]
     assert context["sagemaker:InstanceTypes"] == ["ml.m5.xlarge"]
-    assert (context["sagemaker:OutputKmsKey"], context["sagemaker:VolumeKmsKey"]) == ("k", "v")
+    for suffix in ("", "Arn"):  # the older name and the one that replaced it
+        assert context[f"sagemaker:OutputKmsKey{suffix}"] == "k"
+        assert context[f"sagemaker:VolumeKmsKey{suffix}"] == "v"
     assert context["sagemaker:VpcSubnets"] == ["s"]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from cdk_mlops._job_safeguards import JobSafeguards
 from cdk_mlops._roles import role_name, role_path, service_role
 from cdk_mlops._statements import NO_RESOURCE, Statement, arn, iam_arn, place_of
 from cdk_mlops._validation import check_pattern, check_stage
@@ -38,6 +39,7 @@ class _JobRole(Construct):
         functions: Sequence[lambda_.IFunction],
         image_repository_arns: Sequence[str],
         network: JobNetwork | None,
+        safeguards: JobSafeguards,
         description: str,
         statements: Sequence[Statement],
     ) -> None:
@@ -64,7 +66,7 @@ class _JobRole(Construct):
                 "ArnLike": {"aws:SourceArn": arn(self, "sagemaker", "*")},
             },
             statements=[
-                *_job_statements(self, jobs, own),
+                *safeguards.statements(self, jobs, own),
                 # A pipeline passes its role on to its jobs.
                 Statement(
                     "PassItself",
@@ -96,7 +98,8 @@ class TrainRole(_JobRole):
     """The role of a model's train pipeline and its jobs: it registers versions, but only as waiting for approval.
 
     It runs jobs named ``<job prefix>-train-*``, reads the model's data and code, writes below its own run and
-    artifact prefixes, and is explicitly denied to change any version's status.
+    artifact prefixes, and is explicitly denied to change any version's status. A job that isn't isolated from the
+    network, doesn't encrypt what goes between its containers, or has no key for its volume or outputs is refused.
 
     Parameters
     ----------
@@ -110,7 +113,10 @@ class TrainRole(_JobRole):
     image_repository_arns
         ECR repositories of the images. Default: none, for images that need no permission.
     network
-        Default: jobs run outside of any VPC.
+        Where all jobs must run. Default: they run outside of any VPC.
+    isolated_processing
+        Whether processing jobs must be isolated from the network (default). Model Monitor's container hasn't been
+        tried so; training is always isolated.
 
     Attributes
     ----------
@@ -134,6 +140,7 @@ class TrainRole(_JobRole):
         functions: Sequence[lambda_.IFunction] = (),
         image_repository_arns: Sequence[str] = (),
         network: JobNetwork | None = None,
+        isolated_processing: bool = True,
     ) -> None:
         check_stage("stage", stage)
         super().__init__(
@@ -148,6 +155,7 @@ class TrainRole(_JobRole):
             functions=functions,
             image_repository_arns=image_repository_arns,
             network=network,
+            safeguards=JobSafeguards([data_bucket.key, registry.key], network, isolated_processing),
             description=f"Trains {model.model_name} and registers versions that wait for approval",
             statements=[*registry.register_statements(model, stage), registry.never_approve()],
         )
@@ -156,8 +164,8 @@ class TrainRole(_JobRole):
 class InferenceRole(_JobRole):
     """The role of a model's inference pipeline and its jobs: it can neither register nor approve versions.
 
-    Parameters as of `TrainRole`; its jobs and models are named ``<job prefix>-inference-*``,
-    and its check runs write below ``<model_name>/checks/``.
+    Parameters as of `TrainRole`; its jobs and models are named ``<job prefix>-inference-*`` and refused for the same
+    reasons, and its check runs write below ``<model_name>/checks/``.
     """
 
     def __init__(
@@ -172,11 +180,12 @@ class InferenceRole(_JobRole):
         functions: Sequence[lambda_.IFunction] = (),
         image_repository_arns: Sequence[str] = (),
         network: JobNetwork | None = None,
+        isolated_processing: bool = True,
     ) -> None:
         check_stage("stage", stage)
+        safeguards = JobSafeguards([data_bucket.key], network, isolated_processing)
         models = arn(scope, "sagemaker", f"model/{model.jobs}-inference-*")
         manage = [
-            "sagemaker:CreateModel",
             "sagemaker:DescribeModel",
             "sagemaker:DeleteModel",
             "sagemaker:AddTags",
@@ -193,19 +202,15 @@ class InferenceRole(_JobRole):
             functions=functions,
             image_repository_arns=image_repository_arns,
             network=network,
+            safeguards=safeguards,
             description=f"Scores batches with versions of {model.model_name}",
             statements=[
+                Statement("CreateModels", ["sagemaker:CreateModel"], [models], safeguards.of_models()),
                 Statement("OwnModels", manage, [models]),
                 *registry.read_statements(model),
                 registry.never_register(),
             ],
         )
-
-
-def _job_statements(scope: Construct, jobs: Sequence[str], own: str) -> list[Statement]:
-    actions = [f"sagemaker:{verb}{kind}Job" for kind in jobs for verb in ("Create", "Describe", "Stop")]
-    resources = [arn(scope, "sagemaker", f"{kind.lower()}-job/{own}") for kind in jobs]
-    return [Statement("OwnJobs", [*actions, "sagemaker:AddTags", "sagemaker:ListTags"], resources)]
 
 
 def _image_statements(repositories: Sequence[str]) -> list[Statement]:
