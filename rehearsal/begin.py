@@ -9,8 +9,7 @@ from pathlib import Path
 
 from demo.program import make_person
 from local_cloud.cloud import LocalCloud
-from ops import cdk
-from rehearsal import borrowed, settings
+from rehearsal import accounts, borrowed, settings
 from rehearsal.approver import Approver
 from rehearsal.desk import Desk
 from rehearsal.origin import Origin, set_settings
@@ -55,8 +54,8 @@ def world(root: Path, out: Path, record: Record, approver: Approver) -> Iterator
                 found.desk.pull()
                 row.said = "a person's clone, with profiles for every account"
             with record.step("Begin", "Bootstrap") as row:
-                bootstrap(found)
-                row.said = f"{', '.join(settings.ACCOUNTS)}, each trusting the delivery's account"
+                scripts = accounts.bootstrap(found)
+                row.said = f"make bootstrap-help, then {', '.join(scripts)}; staging with cdk bootstrap"
         yield found
 
 
@@ -77,21 +76,3 @@ def _people(
         borrow=script,
         person=make_person(cloud, chosen),
     )
-
-
-def bootstrap(found: World) -> None:
-    """Bootstrap the accounts side by side, each with its own credentials."""
-    trusted = settings.ACCOUNTS["registry"]
-    with ExitStack() as stack:
-        started = []
-        for name, account in settings.ACCOUNTS.items():
-            env = cdk.environment(found.cloud.environment(account, settings.REGION))
-            arguments = [
-                *("bootstrap", f"aws://{account}/{settings.REGION}"),
-                *("--trust", trusted, "--trust-for-lookup", trusted),
-                *("--cloudformation-execution-policies", "arn:aws:iam::aws:policy/AdministratorAccess"),
-            ]
-            log = found.work / "logs" / f"bootstrap-{name}.log"
-            started.append(stack.enter_context(cdk.Command(arguments, env, log, folder=found.work)))
-        for command in started:
-            command.finish()

@@ -37,7 +37,7 @@ def first(world: World, *, quick: bool) -> None:
                 instead = builds.replacements(iter([command]), world.borrow, suite_runs=False)[command]
                 world.cloud.replace_build_command(command, instead)
         with record.step("Set-up", "cdk deploy") as row:
-            world.desk.cdk("deploy", "DeliveryStack", "--require-approval", "never")
+            world.desk.cdk("deploy", "DeliveryStack", "--app", "cdk.out", "--require-approval", "never")
             row.said = "DeliveryStack: the pipeline, its builds and their roles"
         world.adjust_builds()
         with record.step("Set-up", "make data"):
