@@ -6,6 +6,7 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -73,8 +74,7 @@ class ModelPipelines(Construct):
             stage=stage.name,
             data_bucket=data,
             registry=registry,
-            # Elsewhere a version may be tried before it is approved.
-            versions="approved" if stage.name == "prod" else "any",
+            versions=_versions(settings, stage),
         )
         self.recorder = RunRecorder(
             self,
@@ -174,6 +174,13 @@ class ModelPipelines(Construct):
         if settings.monitor == "model-monitor":
             values["MonitorImageUri"] = settings.monitor_image_uri
         return values
+
+
+def _versions(settings: Settings, stage: Stage) -> Literal["approved", "released", "any"]:
+    """Return which versions a stage uses: elsewhere than in prod one may be tried before it is approved."""
+    if stage.name != "prod":
+        return "any"
+    return "released" if settings.delivery and settings.delivery.approve_versions else "approved"
 
 
 def _network(stage: Stage) -> JobNetwork | None:

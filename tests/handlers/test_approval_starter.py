@@ -15,6 +15,7 @@ from tests.handlers.fake_aws import NOW, REGION, REGISTRY, Context, Service, ref
 
 GROUP, MODEL = "Churn-Package", "churn"
 ARN = f"arn:aws:sagemaker:{REGION}:{REGISTRY}:model-package/{GROUP.lower()}/3"
+RELEASED = {"Stage": "prod", "StageStatus": "released"}
 COMMIT = "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d"
 
 
@@ -29,6 +30,10 @@ class FakeRegistry(Service):
         self._receive("DescribeModelPackage", request)
         return self.package
 
+    def update_model_package(self, **request: Any) -> None:
+        self._receive("UpdateModelPackage", request)
+        self.package |= {name: value for name, value in request.items() if name != "ModelPackageArn"}
+
 
 class FakeCodePipeline(Service):
     """Starts each token once, as AWS does."""
@@ -39,10 +44,23 @@ class FakeCodePipeline(Service):
         super().__init__()
         self.delivered: list[dict[str, Any]] = [{"sourceRevisions": [{"revisionId": COMMIT}]}]
         self.started: dict[str, dict[str, Any]] = {}
+        self.status = "Succeeded"  # of all that was started
 
     def list_pipeline_executions(self, **request: Any) -> dict[str, Any]:
         self._receive("ListPipelineExecutions", request)
-        return {"pipelineExecutionSummaries": self.delivered}
+        if request["pipelineName"] == "mlops-delivery":
+            return {"pipelineExecutionSummaries": self.delivered}
+        return {
+            "pipelineExecutionSummaries": [
+                {"pipelineExecutionId": token, "status": self.status} for token in self.started
+            ]
+        }
+
+    def get_pipeline_execution(self, **request: Any) -> dict[str, Any]:
+        self._receive("GetPipelineExecution", request)
+        given = self.started[request["pipelineExecutionId"]]["variables"]
+        variables = [{"name": one["name"], "resolvedValue": one["value"]} for one in given]
+        return {"pipelineExecution": {"variables": variables}}
 
     def start_pipeline_execution(self, **request: Any) -> dict[str, str]:
         self._receive("StartPipelineExecution", request)
@@ -72,9 +90,14 @@ class World:
         return request
 
 
-def approved(arn: str = ARN) -> dict[str, Any]:
-    detail = {"ModelPackageArn": arn, "ModelApprovalStatus": "Approved", "ModelPackageGroupName": GROUP}
-    return {"id": "e1", "detail-type": "SageMaker Model Package State Change", "detail": detail}
+def approved(arn: str = ARN, status: str = "Approved") -> dict[str, Any]:
+    detail = {"ModelPackageArn": arn, "ModelApprovalStatus": status, "ModelPackageGroupName": GROUP}
+    return {
+        "id": "e1",
+        "time": "2026-11-21T08:00:00Z",
+        "detail-type": "SageMaker Model Package State Change",
+        "detail": detail,
+    }
 
 
 def test_an_approved_version_is_started_by_the_commit_that_prod_runs() -> None:
@@ -87,7 +110,8 @@ def test_an_approved_version_is_started_by_the_commit_that_prod_runs() -> None:
     assert world.request["sourceRevisions"] == [
         {"actionName": "Source", "revisionType": "COMMIT_ID", "revisionValue": COMMIT}
     ]
-    (asked,) = world.codepipeline.called("ListPipelineExecutions")
+    asked = world.codepipeline.called("ListPipelineExecutions")[-1]
+    assert asked["pipelineName"] == "mlops-delivery"
     assert asked["filter"] == {"succeededInStage": {"stageName": "Prod"}}
 
 
@@ -113,9 +137,49 @@ def test_a_version_that_is_approved_again_is_started_again() -> None:
     assert len(world.codepipeline.started) == 2
 
 
+def test_while_a_release_is_under_way_nothing_else_that_changes_starts_another() -> None:
+    world = World()
+    world.codepipeline.status = "InProgress"
+    world.start()
+    world.sagemaker.package["LastModifiedTime"] = NOW + timedelta(
+        seconds=3
+    )  # such as a record of the approval
+    assert world.start() == {"release": "not started", "reason": "the release of version 3 is under way"}
+    assert world.start(approved(ARN.replace("/3", "/4")))["release"] == "started"
+
+
+def test_a_version_that_is_rejected_loses_its_release() -> None:
+    world = World()
+    world.sagemaker.package |= {"ModelApprovalStatus": "Rejected", "ModelLifeCycle": dict(RELEASED)}
+    assert world.start(approved(status="Rejected")) == {"release": "withdrawn", "VERSION": "3"}
+    assert world.sagemaker.package["ModelLifeCycle"] == {
+        "Stage": "prod",
+        "StageStatus": "withdrawn",
+        "StageDescription": "rejected 2026-11-21T08:00:00Z",
+    }
+    assert world.sagemaker.package["ModelApprovalStatus"] == "Rejected"
+    again = world.start(approved(status="Rejected"))  # the event of that very change
+    assert again == {"release": "not started", "reason": "version 3 is Rejected"}
+
+
+def test_a_version_that_was_rejected_and_approved_again_at_once_is_released_again_by_a_person() -> None:
+    world = World()
+    world.sagemaker.package["ModelLifeCycle"] = dict(RELEASED)
+    assert world.start(approved(status="Rejected"))["release"] == "withdrawn"
+    assert world.codepipeline.started == {}
+    assert world.start()["release"] == "started"
+
+
+def test_a_version_that_was_never_released_is_rejected_without_a_word() -> None:
+    world = World()
+    world.sagemaker.package["ModelApprovalStatus"] = "Rejected"
+    assert world.start(approved(status="Rejected"))["release"] == "not started"
+    assert world.sagemaker.called("UpdateModelPackage") == []
+
+
 def test_the_change_that_a_release_makes_starts_nothing() -> None:
     world = World()
-    world.sagemaker.package["ModelLifeCycle"] = {"Stage": "prod", "StageStatus": "released"}
+    world.sagemaker.package["ModelLifeCycle"] = dict(RELEASED)
     assert world.start() == {"release": "not started", "reason": "version 3 is released"}
     assert world.codepipeline.started == {}
 

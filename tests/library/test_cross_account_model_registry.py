@@ -198,7 +198,10 @@ def test_a_grant_to_register_allows_waiting_versions_only() -> None:
         if one["Action"] == "sagemaker:CreateModelPackage"
     ]
     assert [one["Condition"] for one in found] == [
-        {"StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}}
+        {
+            "StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"},
+            "Null": {"sagemaker:ModelLifeCycle:stage": "true"},
+        }
     ]
 
 

@@ -128,7 +128,8 @@ def test_a_version_must_be_approved_unless_the_stage_says_that_any_will_do() -> 
 
     assert environment()["VERSIONS"] == "approved"
     assert environment(versions="any")["VERSIONS"] == "any"
-    with pytest.raises(ValueError, match="versions must be one of approved, any"):
+    assert environment(versions="released")["VERSIONS"] == "released"
+    with pytest.raises(ValueError, match="versions must be one of approved, released, any"):
         environment(versions="all")
 
 

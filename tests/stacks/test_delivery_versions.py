@@ -107,7 +107,7 @@ def test_an_approval_of_one_of_the_installations_models_starts_it() -> None:
     ]
     assert rule["EventPattern"]["detail"] == {
         "ModelPackageGroupName": ["mammo-severity-model-package"],
-        "ModelApprovalStatus": ["Approved"],
+        "ModelApprovalStatus": ["Approved", "Rejected"],
     }
     (function,) = [
         one
@@ -122,6 +122,47 @@ def test_an_approval_of_one_of_the_installations_models_starts_it() -> None:
         "MODELS": "mammo-severity-model-package=mammography",
     }
     assert "Prod" in stages("versions")
+
+
+@pytest.mark.parametrize(
+    ("stack", "used"), [("DevStack", "any"), ("StagingStack", "any"), ("ProdStack", "released")]
+)
+def test_only_prod_waits_for_a_release(stack: str, used: str) -> None:
+    functions = resources(template("versions", stack), "AWS::Lambda::Function").values()
+    (resolver,) = [one for one in functions if one["Handler"] == "model_resolver.handler.handle"]
+    assert resolver["Environment"]["Variables"]["VERSIONS"] == used
+
+
+def test_nobody_who_trains_may_register_a_version_as_released() -> None:
+    roles = resources(template("versions", "ProdStack"), "AWS::IAM::Role").values()
+    (trainer,) = [one for one in roles if one.get("RoleName") == "mammo-severity-prod-train"]
+    (policy,) = trainer["Policies"]
+    statements = {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+    registering = statements["RegisterAsWaiting"]["Condition"]
+    (group,) = resources(template("versions", "RegistryStack"), "AWS::SageMaker::ModelPackageGroup").values()
+    (admitted,) = [
+        one for one in group["ModelPackageGroupPolicy"]["Statement"] if one["Sid"] == "TrainRolesRegister"
+    ]
+    for condition in (registering, admitted["Condition"]):
+        assert condition["Null"] == {"sagemaker:ModelLifeCycle:stage": "true"}
+        assert condition["StringEquals"] == {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}
+
+
+def test_the_starter_withdraws_releases_and_can_give_none() -> None:
+    (policy,) = role("mlops-delivery-starter", "versions")["Policies"]
+    statements = {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+    writing = [
+        sid for sid, one in statements.items() if "sagemaker:UpdateModelPackage" in as_list(one["Action"])
+    ]
+    assert writing == ["Withdraw"]
+    assert statements["Withdraw"]["Condition"] == {
+        "StringEquals": {
+            "sagemaker:ModelLifeCycle:stage": "prod",
+            "sagemaker:ModelLifeCycle:stageStatus": "withdrawn",
+        },
+        "Null": {"sagemaker:ModelApprovalStatus": "true"},
+    }
+    assert as_list(statements["Withdraw"]["Resource"]) == [GROUP]
 
 
 def test_the_starter_starts_this_pipeline_and_reads_the_other() -> None:

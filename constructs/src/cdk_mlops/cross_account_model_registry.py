@@ -21,7 +21,7 @@ from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.alert_topic import AlertTopic
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
 from cdk_mlops.model_names import ModelNames
-from cdk_mlops.model_registry import WAITING, ModelRegistry
+from cdk_mlops.model_registry import REGISTERED_AS, WAITING, ModelRegistry
 from cdk_mlops.stage_data_bucket import secure_bucket
 
 ARTIFACTS_ALIAS = "alias/mlops-artifacts"
@@ -355,7 +355,6 @@ class CrossAccountModelRegistry(ModelRegistry):
         group, versions = self.group_resources(model), self.version_resources(model)
         look = ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
         use = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:CreateModel"]
-        waiting: Conditions = {"StringEquals": {"sagemaker:ModelApprovalStatus": WAITING}}
         return iam.PolicyDocument(
             statements=[
                 self._resource_statement("StagesLook", look, group, roles("*")),
@@ -364,7 +363,7 @@ class CrossAccountModelRegistry(ModelRegistry):
                     "TrainRolesRegister",
                     ["sagemaker:CreateModelPackage"],
                     versions,
-                    {**roles("train/*"), **waiting},
+                    {**roles("train/*"), **REGISTERED_AS},
                 ),
             ]
         )

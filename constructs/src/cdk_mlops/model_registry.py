@@ -22,6 +22,11 @@ from cdk_mlops.kms_shared_key import SharedKey
 from cdk_mlops.model_names import ModelNames
 
 WAITING = "PendingManualApproval"
+# How the train roles may register a version: neither approved nor released.
+REGISTERED_AS = {
+    "StringEquals": {"sagemaker:ModelApprovalStatus": WAITING},
+    "Null": {"sagemaker:ModelLifeCycle:stage": "true"},
+}
 # A role's policy is split between statements when it grows beyond what one policy holds.
 _MODELS_A_STATEMENT = 15
 
@@ -97,7 +102,7 @@ class ModelRegistry(Construct):
                 "RegisterAsWaiting",
                 ["sagemaker:CreateModelPackage"],
                 self.version_resources(model),
-                {"StringEquals": {"sagemaker:ModelApprovalStatus": WAITING}},
+                REGISTERED_AS,
             ),
             self.list_artifacts_statement(model),
             read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),

@@ -15,8 +15,8 @@ from cdk_mlops.model_registry import ModelRegistry
 from cdk_mlops.run_recorder import CHECKS
 from cdk_mlops.stage_data_bucket import DataBucket
 
-Versions = Literal["approved", "any"]
-VERSIONS: tuple[Versions, ...] = ("approved", "any")
+Versions = Literal["approved", "released", "any"]
+VERSIONS: tuple[Versions, ...] = ("approved", "released", "any")
 
 
 class ModelResolver(Construct):
@@ -34,8 +34,9 @@ class ModelResolver(Construct):
         Where versions are. The function reads their descriptions, and of their artifacts only when they were
         written: a version whose files are younger than itself is refused.
     versions
-        ``approved`` (default): a run that asks for a version that isn't approved is refused; ``any``: it may have
-        it, so that a version can be tried before it is approved.
+        ``approved`` (default): a run that asks for a version that isn't approved is refused; ``released``: so is one
+        that isn't released to prod, as its ModelLifeCycle says; ``any``: it may have it, so that a version can be
+        tried before it is approved.
 
     Attributes
     ----------

@@ -21,7 +21,8 @@ class StartOnApproval(Construct):
     """Starts a CodePipeline for every version that is approved in the registry of this account.
 
     The pipeline must be of type V2, with the variables ``MODEL`` and ``VERSION``. It runs the commit that the last
-    stage of the delivery runs. A version whose ModelLifeCycle says ``prod``, ``released`` starts nothing any more.
+    stage of the delivery runs. A version whose ModelLifeCycle says ``prod``, ``released`` starts nothing any more;
+    when it is rejected, that becomes ``withdrawn``, so that an approval starts its release again.
 
     Parameters
     ----------
@@ -68,7 +69,16 @@ class StartOnApproval(Construct):
         # SageMaker writes some ARNs in lower case whatever the group's case is.
         groups = dict.fromkeys(name for group in models for name in (group, group.lower()))
         versions = [arn(self, "sagemaker", f"model-package/{group}/*") for group in groups]
-        delivery = arn(self, "codepipeline", delivery_pipeline_name)
+        delivery, started = (
+            arn(self, "codepipeline", name) for name in (delivery_pipeline_name, pipeline_name)
+        )
+        withdraw = {
+            "StringEquals": {
+                "sagemaker:ModelLifeCycle:stage": "prod",
+                "sagemaker:ModelLifeCycle:stageStatus": "withdrawn",
+            },
+            "Null": {"sagemaker:ModelApprovalStatus": "true"},
+        }
         self.handler = HandlerFunction(
             self,
             "Function",
@@ -80,11 +90,16 @@ class StartOnApproval(Construct):
             description=f"Starts {pipeline_name} for versions that were approved",
             statements=[
                 Statement("Versions", ["sagemaker:DescribeModelPackage"], versions),
+                Statement("Withdraw", ["sagemaker:UpdateModelPackage"], versions, withdraw),
                 Statement("Delivered", ["codepipeline:ListPipelineExecutions"], [delivery]),
                 Statement(
                     "Start",
-                    ["codepipeline:StartPipelineExecution"],
-                    [arn(self, "codepipeline", pipeline_name)],
+                    [
+                        "codepipeline:StartPipelineExecution",
+                        "codepipeline:ListPipelineExecutions",
+                        "codepipeline:GetPipelineExecution",
+                    ],
+                    [started],
                 ),
             ],
             environment={
@@ -106,7 +121,10 @@ class StartOnApproval(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.sagemaker"],
                 detail_type=["SageMaker Model Package State Change"],
-                detail={"ModelPackageGroupName": list(models), "ModelApprovalStatus": ["Approved"]},
+                detail={
+                    "ModelPackageGroupName": list(models),
+                    "ModelApprovalStatus": ["Approved", "Rejected"],
+                },
             ),
             targets=[self.handler.as_target()],
         )

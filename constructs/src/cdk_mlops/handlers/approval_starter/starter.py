@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.aws import Arn
-from shared.registry import APPROVED
+from shared.registry import APPROVED, REJECTED, RELEASED, is_released
 
 EVENT_TYPE = "SageMaker Model Package State Change"
-# What a release writes into the version (ModelLifeCycle: Stage, StageStatus).
-RELEASED = ("prod", "released")
+WITHDRAWN = "withdrawn"  # the StageStatus of a version that lost its approval after its release
+UNDER_WAY = "InProgress"
 
 
 class BadEvent(Exception):
@@ -42,6 +42,8 @@ class Starter:
     def start(self, event: dict[str, Any]) -> dict[str, Any]:
         """Start the release of the version that an event tells of, unless it needs none.
 
+        A version that lost its approval loses its release too: approved again, it must be released again.
+
         Raises
         ------
         BadEvent
@@ -58,11 +60,16 @@ class Starter:
             return _ignored(f"{group} is no group of ours")
         # Several events tell of one change, and a release is a change too: the version itself says what it is.
         package = self.sagemaker.describe_model_package(ModelPackageName=arn)
-        if package.get("ModelApprovalStatus") != APPROVED:
-            return _ignored(f"version {number} is {package.get('ModelApprovalStatus')}")
-        life = package.get("ModelLifeCycle") or {}
-        if (life.get("Stage"), life.get("StageStatus")) == RELEASED:
+        status = package.get("ModelApprovalStatus")
+        if is_released(package) and REJECTED in (status, detail.get("ModelApprovalStatus")):
+            # It may be approved again by now: the event of this very change comes back and starts its release.
+            return self._withdraw(arn, number, str(event.get("time", "")))
+        if status != APPROVED:
+            return _ignored(f"version {number} is {status}")
+        if is_released(package):
             return _ignored(f"version {number} is released")
+        if self._under_way(model, number):
+            return _ignored(f"the release of version {number} is under way")
         changed = package.get("LastModifiedTime") or package.get("CreationTime") or ""
         token = hashlib.sha256(f"{arn} {changed}".encode()).hexdigest()
         variables = {"MODEL": model, "VERSION": number}
@@ -73,6 +80,29 @@ class Starter:
             **self._revisions(),
         )
         return {"release": "started", "execution_id": answer["pipelineExecutionId"], **variables}
+
+    def _withdraw(self, arn: str, number: str, when: str) -> dict[str, Any]:
+        life = {
+            "Stage": RELEASED[0],
+            "StageStatus": WITHDRAWN,
+            "StageDescription": f"rejected {when}".strip(),
+        }
+        self.sagemaker.update_model_package(ModelPackageArn=arn, ModelLifeCycle=life)
+        return {"release": WITHDRAWN, "VERSION": number}
+
+    def _under_way(self, model: str, number: str) -> bool:
+        """Whether a release of the version runs or waits: whatever else changes of a version is told by events too."""
+        wanted = {"MODEL": model, "VERSION": number}
+        found = self.codepipeline.list_pipeline_executions(pipelineName=self.pipeline, maxResults=100)
+        for one in found.get("pipelineExecutionSummaries", []):
+            if one.get("status") != UNDER_WAY:
+                continue
+            execution = self.codepipeline.get_pipeline_execution(
+                pipelineName=self.pipeline, pipelineExecutionId=one["pipelineExecutionId"]
+            )["pipelineExecution"]
+            if {item["name"]: item["resolvedValue"] for item in execution.get("variables", [])} == wanted:
+                return True
+        return False
 
     def _revisions(self) -> dict[str, Any]:
         """Return the commit that the last stage runs; before the first promotion the newest is taken."""
