@@ -23,7 +23,7 @@ QUICK_TESTS = (
     "tests/steps/test_distance.py",
     "tests/repository/test_layout.py",
 )
-PYTEST = f"{PYTHON} -m pytest -q -n 0 --no-header --tb=line"
+PYTEST = f"{PYTHON} -m pytest -n 0 --no-header --tb=line --disable-warnings"
 STAND_IN = f"{PYTHON} -m pipeline_code.lock --check && {PYTEST} {' '.join(QUICK_TESTS)}"
 
 

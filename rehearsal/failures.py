@@ -203,6 +203,23 @@ def half_way(world: World, refused: Ended) -> None:
         )
 
 
+def changed_and_back(world: World) -> list[str]:
+    """Return the resources that the last update of ProdStack changed before it was rolled back."""
+    events = world.client("prod", "cloudformation").describe_stack_events(StackName="ProdStack")[
+        "StackEvents"
+    ]
+    updates: list[str] = []
+    for event in sorted(events, key=lambda one: one["Timestamp"]):
+        status, whole = event["ResourceStatus"], event["LogicalResourceId"] == "ProdStack"
+        if whole and status == "UPDATE_IN_PROGRESS":
+            updates = []
+        if whole and status.startswith("UPDATE_ROLLBACK"):
+            break
+        if not whole and status == "UPDATE_COMPLETE":
+            updates.append(event["LogicalResourceId"])
+    return list(dict.fromkeys(updates))
+
+
 def role_by_hand(world: World) -> None:
     """Make the role that the commit's ProdStack will want to make."""
     iam = world.client("prod", "iam")

@@ -44,5 +44,5 @@ def promote(
 def _all_ran(world: World, jobs: list[Job]) -> None:
     """See that no shell step was left out."""
     ran = {(row.stage, row.action) for row in world.record.current.rows}
-    left = [step.name for job in jobs for step in job.steps if (job.name, step.name[:40]) not in ran]
+    left = [step.name for job in jobs for step in job.steps if (job.name, step.name) not in ran]
     check(not left, "every shell step ran", ", ".join(left))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-STAGE_WIDTH, ACTION_WIDTH, RESULT_WIDTH = 14, 30, 10
+STAGE_WIDTH, ACTION_WIDTH, RESULT_WIDTH = 19, 34, 9
 SAID_CHARACTERS = 160
 
 
@@ -29,7 +29,7 @@ class Row:
 
     def line(self) -> str:
         """Return the row as a line of the terminal's table."""
-        cells = f"{self.stage:<{STAGE_WIDTH}} {self.action:<{ACTION_WIDTH}} {self.result:<{RESULT_WIDTH}}"
+        cells = f"{shortened(self.stage, STAGE_WIDTH):<{STAGE_WIDTH}} {shortened(self.action, ACTION_WIDTH):<{ACTION_WIDTH}} {self.result:<{RESULT_WIDTH}}"
         return f"  {cells} {self.seconds:5.0f} s  {shortened(self.said)}".rstrip()
 
 

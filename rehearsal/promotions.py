@@ -168,8 +168,10 @@ def authoring() -> Path | None:
 
 
 def retuned(folder: Path) -> None:
-    """Change a hyperparameter in model.yaml and compile the definitions anew."""
-    replace_text(folder / "pipeline_code" / "mammography" / "model.yaml", "  eta: 0.03\n", "  eta: 0.04\n")
+    """Change a hyperparameter and the limit of drift in model.yaml, and compile both definitions anew."""
+    described = folder / "pipeline_code" / "mammography" / "model.yaml"
+    replace_text(described, "  eta: 0.03\n", "  eta: 0.04\n")
+    replace_text(described, "  comparison_threshold: 0.0\n", "  comparison_threshold: 0.01\n")
     python = authoring()
     if python is None:
         raise RehearsalError(

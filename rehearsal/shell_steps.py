@@ -78,7 +78,7 @@ class Machine:
         log.parent.mkdir(exist_ok=True)
         # The suite has run in promotion 1.
         runs = re.sub(rf"^{re.escape(builds.SUITE)}$", builds.STAND_IN, script, flags=re.MULTILINE)
-        with self._world.record.step(step.job, step.name[:40]) as row:
+        with self._world.record.step(step.job, step.name) as row:
             command = borrowing(self._world.borrow, f"(\n{runs}\n)")
             code = Group.run(["bash", "-e", "-o", "pipefail", "-c", command], env=env, folder=folder, log=log)
             text = log.read_text(errors="replace")
