@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject permissions review bootstrap-help \
+.PHONY: help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
         check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -123,6 +123,9 @@ approve: $(READY)  ## approve a model version: make approve VERSION=1 [NOTE="why
 
 reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops reject
+
+release: $(READY)  ## let prod use an approved version, with mlops.delivery.approve_versions: make release VERSION=1 [NOTE="why"] [MODEL=folder]
+	@$(PY) -m ops release
 
 bootstrap-help: $(READY)  ## the commands that prepare each account for the CDK, with narrow policies: make bootstrap-help [ASSEMBLY=cdk.out]
 	@[ -n "$${ASSEMBLY:-}" ] || $(CDK) synth --quiet --output build/bootstrap/cdk.out

@@ -24,7 +24,7 @@ from ops import (
     runs,
 )
 from ops.errors import CommandError
-from ops.sessions import assume, session_for
+from ops.sessions import assume, in_build, session_for
 from stacks import settings as app
 from stacks.installation import STACKS, Model, PipelineKind, Settings, Stage
 from stacks.section import SettingsError
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         ("version", "number of a model version; run: newest_approved (default) or newest too"),
         ("model", "folder or name of the model; only needed where there are several"),
         ("branch", "feature branch in dev: its pipelines and versions instead of main's"),
-        ("note", "why a version is approved or rejected"),
+        ("note", "why a version is approved, rejected or released"),
         ("data", "folder of the data files; data/ by default"),
         ("stages", "accounts whose stacks are compared, such as 'registry dev'"),
         ("approval", "pipeline/stage/action of a manual approval that waits meanwhile"),
@@ -189,6 +189,31 @@ def _reject(settings: Settings, options: argparse.Namespace) -> None:
     _decide(settings, options, "Rejected", "reject")
 
 
+def _release(settings: Settings, options: argparse.Namespace) -> None:
+    """Release a version to prod: as the build that may, or as an approver."""
+    if not settings.delivery or not settings.delivery.approve_versions:
+        raise CommandError(
+            "mlops.delivery.approve_versions is off in cdk.json, so prod uses approved versions without a release:"
+            " make approve"
+        )
+    model = _model(settings, options)
+    if not options.version:
+        raise CommandError("VERSION is missing; see the numbers with: make versions")
+    if not (options.version.isascii() and options.version.isdecimal()):
+        raise CommandError(f"VERSION must be a number, got {options.version!r}")
+    session = session_for("registry", settings.accounts["registry"], settings.region)
+    who = f"by mlops-versions with commit {settings.commit[:12]}"
+    if not in_build():
+        session = assume(session, settings.approver_role_arn, settings.region, name="release")
+        who = "with make release"
+    note = options.note or f"released {who}"
+    released = registry.release(
+        session.client("sagemaker"), settings.version_arn(model, options.version), note
+    )
+    words = "is released to prod: its next run may use it" if released else "was released to prod already"
+    say(f"{model.model_package_group} version {options.version} {words}")
+
+
 def _local_profiles(settings: Settings, options: argparse.Namespace) -> None:
     """Print the embedded cloud's options for this installation's accounts; `make local-up` hands them over."""
     profiles = " ".join(f"--profile mlops-{name}={account}" for name, account in settings.accounts.items())
@@ -248,6 +273,7 @@ COMMANDS = {
     "approve": _approve,
     "reject": _reject,
     "permissions": _permissions,
+    "release": _release,
     "review": _review,
     "bootstrap-help": _bootstrap_help,
     **delivery_commands.COMMANDS,

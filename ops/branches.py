@@ -11,7 +11,7 @@ from stacks.installation import Settings
 
 COMMANDS = ("run", "versions", "approve", "reject")
 # Where a branch's name would be taken for one of its own, these would act on main.
-REFUSED = ("upload", "adopt", "rollback", "trace", "promotions")
+REFUSED = ("upload", "adopt", "rollback", "trace", "promotions", "release")
 
 
 def settings_of(settings: Settings, command: str, name: str | None, stage: str | None) -> Settings:

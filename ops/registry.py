@@ -1,13 +1,21 @@
-"""The model versions of the central registry: list, approve, reject."""
+"""The model versions of the central registry: list, approve, reject, release to prod."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import botocore.exceptions
 
 from ops.errors import CommandError
+
+APPROVED, REJECTED = "Approved", "Rejected"
+# What a release writes into a version's ModelLifeCycle, and what becomes of it when the version is rejected.
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ModelLifeCycle.html
+RELEASED = {"Stage": "prod", "StageStatus": "released"}
+WITHDRAWN = {"Stage": "prod", "StageStatus": "withdrawn"}
+_LONGEST_NOTE = 1024
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,17 @@ class Version:
     created: str
     metrics: dict[str, str]
     model_data_url: str
+    life: dict[str, str] = field(default_factory=dict)  # its ModelLifeCycle
+
+    @property
+    def released(self) -> bool:
+        """Return whether it was released to prod, where that is asked for; it must be approved as well."""
+        return {**self.life, **RELEASED} == self.life
+
+    @property
+    def status_in_words(self) -> str:
+        """Return its approval status, and whether it is released."""
+        return f"{self.status}, released" if self.status == APPROVED and self.released else self.status
 
     @property
     def trained_in(self) -> str:
@@ -70,7 +89,7 @@ def newest(sagemaker: Any, group: str, most: int, status: str | None = None) -> 
 
 
 def decide(sagemaker: Any, group: str, version: str, status: str, note: str) -> Version:
-    """Approve or reject a version.
+    """Approve or reject a version; rejected, it loses its release too.
 
     Raises
     ------
@@ -82,15 +101,67 @@ def decide(sagemaker: Any, group: str, version: str, status: str, note: str) -> 
     if match is None:
         numbers = ", ".join(str(v.version) for v in known) or "none yet"
         raise CommandError(f"{group} has no version '{version}'; it has {numbers}")
+    withdrawn = status == REJECTED and match.released
+    life = {"ModelLifeCycle": _life(WITHDRAWN, f"rejected: {note}")} if withdrawn else {}
     try:
         sagemaker.update_model_package(
-            ModelPackageArn=match.arn, ModelApprovalStatus=status, ApprovalDescription=note
+            ModelPackageArn=match.arn, ModelApprovalStatus=status, ApprovalDescription=note, **life
         )
     except botocore.exceptions.ClientError as error:
         raise CommandError(
             f"version {version} was not changed: {error.response['Error']['Message']}"
         ) from None
     return _describe(sagemaker, match.arn)
+
+
+def release(sagemaker: Any, package_arn: str, note: str) -> bool:
+    """Let prod use an approved version, where the settings ask for a release beside the approval.
+
+    Parameters
+    ----------
+    package_arn
+        The version.
+    note
+        Why, or by whom; it is kept with the version.
+
+    Returns
+    -------
+    bool
+        False where the version was released before.
+
+    Raises
+    ------
+    CommandError
+        Where there is no such version, it isn't approved, or the caller may not release it.
+    """
+    group, version = package_arn.split("/")[-2:]
+    try:
+        found = _describe(sagemaker, package_arn)
+    except botocore.exceptions.ClientError as error:
+        message = error.response["Error"]["Message"]
+        if "does not exist" in message:
+            raise CommandError(f"{group} has no version {version}; see them with: make versions") from None
+        raise CommandError(f"version {version} of {group} can't be looked at: {message}") from None
+    if found.status != APPROVED:
+        raise CommandError(
+            f"version {version} of {group} is {found.status}, and only an approved version can be released:"
+            f" make approve VERSION={version}"
+        )
+    if found.released:
+        return False
+    try:
+        sagemaker.update_model_package(ModelPackageArn=package_arn, ModelLifeCycle=_life(RELEASED, note))
+    except botocore.exceptions.ClientError as error:
+        raise CommandError(
+            f"version {version} of {group} was not released: {error.response['Error']['Message']}; the build Release"
+            " of mlops-versions may, and people of mlops.people.approvers"
+        ) from None
+    return True
+
+
+def _life(state: dict[str, str], note: str) -> dict[str, str]:
+    said = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {' '.join(note.split())}"
+    return {**state, "StageDescription": said[:_LONGEST_NOTE]}
 
 
 def table(rows: list[Version]) -> str:
@@ -103,7 +174,7 @@ def table(rows: list[Version]) -> str:
     for row in rows:
         metric = row.metrics.get
         lines.append(
-            f"{row.version:>7}  {row.status:<22} {row.trained_in:<13} {metric('cv_auc', '-')[:6]:>7}"
+            f"{row.version:>7}  {row.status_in_words:<22} {row.trained_in:<13} {metric('cv_auc', '-')[:6]:>7}"
             f" {metric('holdout_auc', '-')[:6]:>8}  {metric('data_rows', '-'):>6}  {row.created}"
         )
     return "\n".join(lines)
@@ -119,4 +190,5 @@ def _describe(sagemaker: Any, arn: str) -> Version:
         created=f"{package['CreationTime']:%Y-%m-%d %H:%M}",
         metrics=dict(package.get("CustomerMetadataProperties", {})),
         model_data_url=containers[0].get("ModelDataUrl", ""),
+        life=dict(package.get("ModelLifeCycle") or {}),
     )

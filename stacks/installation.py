@@ -239,6 +239,11 @@ class Settings:
         account = self.accounts["registry"]
         return f"arn:{self.partition}:iam::{account}:role/mlops/registry/approver/mlops-registry-approver"
 
+    def version_arn(self, model: Model, number: str) -> str:
+        """Return a version of a model in the central registry."""
+        place = f"{self.partition}:sagemaker:{self.region}:{self.accounts['registry']}"
+        return f"arn:{place}:model-package/{model.model_package_group}/{number}"
+
     def checker_role_arn(self, stage: str) -> str:
         """Return the role by which a delivery checks a stage."""
         return f"arn:{self.partition}:iam::{self.accounts[stage]}:role/mlops/{stage}/checker/mlops-{stage}-checker"
