@@ -29,7 +29,12 @@ class Row:
 
     def line(self) -> str:
         """Return the row as a line of the terminal's table."""
-        cells = f"{shortened(self.stage, STAGE_WIDTH):<{STAGE_WIDTH}} {shortened(self.action, ACTION_WIDTH):<{ACTION_WIDTH}} {self.result:<{RESULT_WIDTH}}"
+        columns = (
+            (self.stage, STAGE_WIDTH),
+            (self.action, ACTION_WIDTH),
+            (self.result, RESULT_WIDTH),
+        )
+        cells = " ".join(f"{shortened(text, width):<{width}}" for text, width in columns)
         return f"  {cells} {self.seconds:5.0f} s  {shortened(self.said)}".rstrip()
 
 
