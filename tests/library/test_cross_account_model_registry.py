@@ -83,7 +83,7 @@ def test_no_key_that_also_names_the_stage_lets_it_write_into_another_or_the_stat
     sid: str, stage: str, other: str
 ) -> None:
     statement = bucket_statements()[sid]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:PutObject")
+    assert (statement["Effect"], statement["Action"]) == ("Deny", ["s3:PutObject", "s3:AbortMultipartUpload"])
     ends = [resource["Fn::Join"][1][-1].split("/", 1)[1] for resource in statement["Resource"]]
     assert ends == ["_state/*", f"*/{other}/*"]
     assert f"role/mlops/{stage}/*" in json.dumps(statement["Condition"])

@@ -121,7 +121,10 @@ class Statement:
         if self.principals is None:
             return None
         if caller.service is not None:
-            return "exactly" if caller.service in self.principals.get("Service", ()) else None
+            named = caller.service in self.principals.get("Service", ()) or "*" in self.principals.get(
+                "AWS", ()
+            )
+            return "exactly" if named else None
         found = None
         for name in self.principals.get("AWS", ()):
             if name in ("*", caller.arn):

@@ -105,7 +105,8 @@ class World:
 
     def principal(self, caller: Caller) -> object:
         if caller.service:
-            return {"Service": self.random.choice([caller.service, caller.service, "lambda.amazonaws.com"])}
+            named: list[object] = [{"Service": caller.service}] * 3
+            return self.random.choice([*named, {"Service": "lambda.amazonaws.com"}, {"AWS": "*"}, "*"])
         root = f"arn:aws:iam::{caller.account}:root"
         options = [
             caller.arn,

@@ -249,6 +249,9 @@ class CrossAccountModelRegistry(ModelRegistry):
 
     def _notifier(self, reminder_days: int) -> HandlerFunction:
         notices = "_state/notices/*"
+        all_groups, all_versions = (
+            arn(self, "sagemaker", f"{kind}/*") for kind in ("model-package-group", "model-package")
+        )
         function = HandlerFunction(
             self,
             "Notifier",
@@ -260,14 +263,8 @@ class CrossAccountModelRegistry(ModelRegistry):
             description="Tells approvers that a model version waits, with its metrics, and what was decided",
             # Metadata of all groups: a list of them would outgrow the role's policy with the models.
             statements=[
-                Statement(
-                    "ReadVersions",
-                    ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"],
-                    [
-                        arn(self, "sagemaker", "model-package-group/*"),
-                        arn(self, "sagemaker", "model-package/*"),
-                    ],
-                ),
+                Statement("ListVersions", ["sagemaker:ListModelPackages"], [all_groups, all_versions]),
+                Statement("ReadVersions", ["sagemaker:DescribeModelPackage"], [all_versions]),
                 list_bucket("NoticesList", self.artifacts_bucket_arn, [notices]),
                 read_objects("NoticesRead", self.artifacts_bucket_arn, [notices]),
                 write_objects("NoticesWrite", self.artifacts_bucket_arn, [notices]),
@@ -322,7 +319,7 @@ class CrossAccountModelRegistry(ModelRegistry):
             admit(
                 self._resource_statement(
                     f"Stage{number}NotElsewhere",
-                    ["s3:PutObject"],
+                    ["s3:PutObject", "s3:AbortMultipartUpload"],
                     [f"{self.artifacts_bucket_arn}/{key}" for key in ("_state/*", *others)],
                     {"ArnLike": {"aws:PrincipalArn": self._role_pattern(stage, "*")}},
                     [stage],

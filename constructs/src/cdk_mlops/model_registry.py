@@ -121,10 +121,11 @@ class ModelRegistry(Construct):
 
     def approve_all_statements(self, models: Sequence[ModelNames]) -> list[Statement]:
         """Return what `approve_statements` does for every model of the registry, short enough for hundreds of them."""
-        look = [
+        of_group = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackageGroup"]
+        of_version = [
             "sagemaker:ListModelPackages",
             "sagemaker:DescribeModelPackage",
-            "sagemaker:DescribeModelPackageGroup",
+            "sagemaker:UpdateModelPackage",
         ]
         statements = [
             list_bucket("ArtifactsList", self.artifacts_bucket_arn, ["*"]),
@@ -133,13 +134,13 @@ class ModelRegistry(Construct):
         ]
         for start in range(0, len(models), _MODELS_A_STATEMENT):
             some = models[start : start + _MODELS_A_STATEMENT]
-            resources = [
-                arn
-                for model in some
-                for arn in (*self.group_resources(model), *self.version_resources(model))
+            number = start // _MODELS_A_STATEMENT + 1
+            groups = [arn for model in some for arn in self.group_resources(model)]
+            versions = [arn for model in some for arn in self.version_resources(model)]
+            statements += [
+                Statement(f"LookUp{number}", of_group, groups),
+                Statement(f"ApproveOrReject{number}", of_version, versions),
             ]
-            sid = f"ApproveOrReject{start // _MODELS_A_STATEMENT + 1}"
-            statements.append(Statement(sid, [*look, "sagemaker:UpdateModelPackage"], resources))
         return statements
 
     @staticmethod

@@ -1,0 +1,39 @@
+"""Installations to judge, each synthesized once a process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.fixtures.trees import two_models
+from tests.permissions.estate import Estate, Stack
+from tests.stacks.installations import SETTINGS, synthesized
+
+MODELS = [{"folder": "mammography"}, {"folder": "wine"}]
+
+
+@cache
+def estate(name: str = "versions") -> Estate:
+    """Return an installation of two models with everything switched on, or a variant of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get("MLOPS_DEFINITIONS")
+        os.environ["MLOPS_DEFINITIONS"] = str(two_models(Path(folder)))
+        try:
+            assembly = synthesized({**SETTINGS[name], "models": MODELS})
+        finally:
+            os.environ.pop("MLOPS_DEFINITIONS")
+            if before is not None:
+                os.environ["MLOPS_DEFINITIONS"] = before
+    return Estate(stacks_of(assembly))
+
+
+def stacks_of(assembly: Any) -> list[Stack]:
+    """Return the stacks of a cloud assembly; what a delivery pipeline deploys is the same once more."""
+    found = {
+        one.stack_name: Stack(one.stack_name, one.environment.account, one.environment.region, one.template)
+        for one in assembly.stacks_recursively
+    }
+    return list(found.values())

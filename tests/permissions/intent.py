@@ -1,0 +1,174 @@
+"""Reads intent.yaml: what every principal may do with every thing, in which situations."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.permissions.kinds import KINDS
+from tests.permissions.principals import Principal
+from tests.permissions.situations import WITHOUT_TLS
+from tests.permissions.things import STAGES, Thing, Things
+from tests.permissions.verbs import VERBS
+
+SOURCE = Path(__file__).with_name("intent.yaml")
+NEVER = "never, even as administrator"
+_SCOPE = re.compile(
+    rf"(?P<noun>.+?)(?: of (?P<model>every|any) model)?(?: of (?P<stage>every stage|{'|'.join(STAGES)}))?"
+)
+_FOREIGN_KEY = frozenset({"through S3", "through SageMaker"})
+Place = tuple[str, str, str, tuple[str, ...] | None]  # kind, ARN, account, and the prefix that is listed
+Situations = frozenset[str] | None
+
+
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that is there twice: the second would replace the first, silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [one.value for one, _ in node.value if one.tag != "tag:yaml.org,2002:merge"]
+        twice = [one for one in keys if keys.count(one) > 1]
+        if twice:
+            raise ValueError(f"{SOURCE.name}: '{twice[0]}' is there twice ({node.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
+
+
+def _rules() -> Any:
+    loader = _Strict(SOURCE.read_text())
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+def place_of(thing: Thing) -> Place:
+    """Return what a request about a thing names."""
+    return thing.kind, thing.arn, thing.account, thing.context.get("s3:prefix")
+
+
+class Intent:
+    """What is meant to be allowed.
+
+    Parameters
+    ----------
+    things, principals
+        Of the installation.
+    partly
+        Default: every group of the intent must be somebody here.
+    """
+
+    def __init__(self, things: Things, principals: Sequence[Principal]) -> None:
+        self._things = things
+        self.rules: Mapping[str, Mapping[str, list[str]]] = _rules()
+        self._permits: dict[tuple[str, str, Place], Situations] = {}
+        self._never: dict[tuple[str, str, str], frozenset[str] | None] = {}
+        self._administrators = {one.name: one.caller.account for one in principals if one.administrator}
+        members: dict[str, list[Principal]] = defaultdict(list)
+        for principal in principals:
+            for group in principal.groups:
+                members[group].append(principal)
+        self.nobody = sorted(set(self.rules) - set(members))
+        keys = {one.arn: one for one in things.all if one.kind == "key"}
+        for group, lines in self.rules.items():
+            for principal in members[group]:
+                for verbs, nouns in lines.items():
+                    if verbs == NEVER:
+                        self._forbid(principal, nouns)
+                        continue
+                    for verb in [verbs] if verbs in VERBS else verbs.split(" and "):
+                        self._allow(principal, verb, nouns, keys)
+
+    def mentions(self, principal: Principal, action: str, thing: Thing) -> bool:
+        """Whether it says anything about these, in any situation."""
+        return (principal.name, action, place_of(thing)) in self._permits
+
+    def allows(self, principal: Principal, action: str, thing: Thing, situation: str) -> bool:
+        """Whether a request is meant to succeed."""
+        if situation == WITHOUT_TLS:
+            return False
+        place = place_of(thing)
+        permit = self._permits.get((principal.name, action, place), frozenset())
+        if permit is None or situation in permit:
+            return True
+        if self._administrators.get(principal.name) != thing.account or action == "sts:AssumeRole":
+            return False
+        forbidden = self._never.get((principal.name, action, thing.kind), frozenset())
+        return forbidden is not None and situation not in forbidden
+
+    def _forbid(self, principal: Principal, verbs: Iterable[str]) -> None:
+        for verb in verbs:
+            for kind, actions in _meaning(verb).items():
+                # What is forbidden is forbidden of the whole action: there is no telling why it is asked.
+                self._never.update(dict.fromkeys(((principal.name, one, kind) for one in actions), None))
+                for other, known in KINDS.items():
+                    for one in set(actions) & set(known):
+                        self._never[principal.name, one, other] = None
+
+    def _allow(
+        self, principal: Principal, verb: str, nouns: Iterable[str], keys: Mapping[str, Thing]
+    ) -> None:
+        meaning = _meaning(verb)
+        used = False
+        for phrase in nouns:
+            for thing in self._scoped(principal, phrase):
+                for action, situations in meaning.get(thing.kind, {}).items():
+                    used = True
+                    self._permit(principal, action, thing, situations)
+                    if (
+                        thing.key is not None
+                        and thing.key in keys
+                        and action in _KEY_USE
+                        and principal.caller.service is None
+                    ):
+                        for other in _meaning(_KEY_USE[action])["key"]:
+                            self._permit(principal, other, keys[thing.key], None)
+        if not used and principal.model in (None, *self._known_models()):
+            raise ValueError(f"{SOURCE.name}: nothing for '{principal.name}' to '{verb}' among {list(nouns)}")
+
+    def _known_models(self) -> Iterable[object]:
+        return {one.model for one in self._things.all if one.model is not None and one.model.known}
+
+    def _permit(self, principal: Principal, action: str, thing: Thing, situations: Situations) -> None:
+        foreign = thing.kind == "key" and principal.caller.account not in ("", thing.account)
+        if foreign and situations is None:
+            situations = _FOREIGN_KEY
+        slot = (principal.name, action, place_of(thing))
+        known = self._permits.get(slot, frozenset())
+        self._permits[slot] = None if situations is None or known is None else known | situations
+
+    def _scoped(self, principal: Principal, phrase: str) -> list[Thing]:
+        if phrase in self._things.nouns:
+            noun, model, stage = phrase, None, None
+        else:
+            match = _SCOPE.fullmatch(phrase)
+            assert match is not None
+            noun, model, stage = match["noun"], match["model"], match["stage"]
+        found = []
+        for thing in self._things.named(noun):
+            wanted = principal.stage if stage is None else stage
+            if thing.stage is not None and wanted != "every stage" and thing.stage != wanted:
+                continue
+            if thing.model is not None:
+                if model is None and thing.model != principal.model:
+                    continue
+                if model == "every" and not thing.model.known:
+                    continue
+            found.append(thing)
+        return found
+
+
+_KEY_USE = {
+    "s3:GetObject": "decrypt with",
+    "s3:PutObject": "encrypt with",
+    "sns:Publish": "encrypt with",
+}
+
+
+def _meaning(verb: str) -> Mapping[str, Mapping[str, Situations]]:
+    if verb not in VERBS:
+        raise ValueError(f"{SOURCE.name}: '{verb}' is no verb of verbs.py")
+    return VERBS[verb]

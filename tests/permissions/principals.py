@@ -1,0 +1,121 @@
+"""Who may ask for something: the estate's roles, its people and services, and those who should get nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.permissions.estate import Estate
+from tests.permissions.policy import Caller, Statement
+from tests.permissions.situations import STRANGER
+from tests.permissions.things import ACCOUNTS, MODELS, REGION, STAGES, Model
+
+EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
+SERVICES = (
+    "sagemaker",
+    "lambda",
+    "scheduler",
+    "events",
+    "cloudwatch",
+    "codebuild",
+    "codepipeline",
+    "logs",
+    "logging.s3",
+    "ec2",
+)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller with its own policies, and the names that the intent has for it."""
+
+    name: str
+    caller: Caller
+    identity: tuple[Statement, ...]
+    groups: tuple[str, ...]
+    stage: str | None = None
+    model: Model | None = None
+    role: str | None = None  # ARN, where it is a role of the estate
+    administrator: bool = False
+
+
+def principals(estate: Estate) -> list[Principal]:
+    """Return everybody."""
+    return [*_roles(estate), *_outsiders(), *_services()]
+
+
+def _roles(estate: Estate) -> Sequence[Principal]:
+    found = []
+    for arn, role in estate.roles.items():
+        stage, purpose, name = arn.split(":role/mlops/")[1].split("/")
+        model = next((one for one in MODELS if name.startswith(f"{one.prefix}-{stage}")), None)
+        if stage == "delivery":
+            groups: tuple[str, ...] = (name,)
+        elif stage == "registry":
+            groups = (purpose,) if purpose == "approver" else (f"{stage} {purpose}",)
+        else:
+            groups = (purpose, f"{purpose} of {stage}")
+        known = stage if stage in STAGES else None
+        own = Principal(name, role.caller, tuple(role.identity), groups, known, model, arn)
+        found.append(own)
+        if any(not one.allow for one in role.identity):
+            # What a Deny is for shows only where something else allows.
+            also = (*role.identity, EVERYTHING)
+            admitted = ("any role of a stage", *(["any train role of a stage"] if purpose == "train" else []))
+            names = (*groups, *admitted, *_powerful(role.caller.account))
+            twin = Principal(f"{name} as administrator", role.caller, also, names, known, model, arn, True)
+            found.append(twin)
+    return found
+
+
+def _outsiders() -> Sequence[Principal]:
+    found = []
+
+    def add(
+        name: str, account: str, path: str, *groups: str, stage: str | None = None, power: bool = True
+    ) -> None:
+        caller = Caller(f"arn:aws:iam::{account}:{path}", account)
+        identity = (EVERYTHING,) if power else ()
+        all_groups = (*groups, *(_powerful(account) if power else ()))
+        found.append(Principal(name, caller, identity, all_groups, stage, administrator=power))
+
+    for account_name, account in {**ACCOUNTS, "stranger": STRANGER}.items():
+        administrator = f"administrator of {account_name}"
+        add(administrator, account, "role/Administrator", administrator)
+    for stage in STAGES:
+        account = ACCOUNTS[stage]
+        some, train = "any role of a stage", "any train role of a stage"
+        add(f"some role of {stage}", account, f"role/mlops/{stage}/other/new", some, stage=stage)
+        add(f"some train role of {stage}", account, f"role/mlops/{stage}/train/new", some, train, stage=stage)
+        # Paths that begin alike, and those of another stage in this account: the registry admits neither.
+        add(f"a look-alike of {stage}", account, f"role/mlops/{stage}er/train/new")
+        other = STAGES[(STAGES.index(stage) + 1) % len(STAGES)]
+        add(f"a role of {other}'s path in {stage}", account, f"role/mlops/{other}/train/new")
+    for name, account in ACCOUNTS.items():
+        deploy = f"role/cdk-hnb659fds-deploy-role-{account}-{REGION}"
+        add(f"deploy role of {name}", account, deploy, "a bootstrap's deploy role")
+    for who, account, path in (
+        ("the person ada", ACCOUNTS["dev"], "user/ada"),
+        ("the person grace", ACCOUNTS["prod"], "user/grace"),
+        ("the role Reviewers", ACCOUNTS["registry"], "role/Reviewers"),
+        ("a person", ACCOUNTS["dev"], "user/bob"),
+        ("a stranger called ada", STRANGER, "user/ada"),
+    ):
+        add(who, account, path, who, power=False)
+    return found
+
+
+def _powerful(account: str) -> tuple[str, ...]:
+    names = [name for name, one in ACCOUNTS.items() if one == account]
+    return ("anybody with permissions", *(f"anybody with permissions in {name}" for name in names))
+
+
+def _services() -> Sequence[Principal]:
+    # CloudWatch Logs is the one that has a name in each region.
+    hosts = [
+        f"{name}.{REGION}.amazonaws.com" if name == "logs" else f"{name}.amazonaws.com" for name in SERVICES
+    ]
+    return [
+        Principal(f"service {name}", Caller(host, "", service=host), (), (f"service {name}",))
+        for name, host in zip(SERVICES, hosts, strict=True)
+    ]

@@ -1,0 +1,155 @@
+"""In which situations each action is tried: the condition keys that AWS would set, right ones and wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.permissions.jobs import SUBNETS, is_job, job_situations
+from tests.permissions.policy import Context
+
+Situation = tuple[str, Context]  # the word that the intent has for it, and the keys
+
+_STATUS, _STAGE, _STATE = (
+    "sagemaker:modelapprovalstatus",
+    "sagemaker:modellifecycle:stage",
+    "sagemaker:modellifecycle:stagestatus",
+)
+_BY_ACTION: Mapping[str, Sequence[Situation]] = {
+    "kms:CreateGrant": [
+        ("for an AWS resource", {"kms:grantisforawsresource": ("true",)}),
+        ("for anybody", {"kms:grantisforawsresource": ("false",)}),
+        ("unsaid", {}),
+    ],
+    "iam:PassRole": [
+        *(
+            (f"to {name}", {"iam:passedtoservice": (f"{name.lower()}.amazonaws.com",)})
+            for name in ("SageMaker", "Scheduler", "Lambda")
+        ),
+        ("unsaid", {}),
+    ],
+    "sts:AssumeRole": [
+        ("with MFA", {"aws:multifactorauthpresent": ("true",)}),
+        ("without MFA", {"aws:multifactorauthpresent": ("false",)}),
+        ("with a key", {}),
+    ],
+    "sagemaker:CreateModelPackage": [
+        ("waiting", {_STATUS: ("PendingManualApproval",)}),
+        ("approved", {_STATUS: ("Approved",)}),
+        (
+            "waiting but released",
+            {_STATUS: ("PendingManualApproval",), _STAGE: ("prod",), _STATE: ("released",)},
+        ),
+        ("unsaid", {}),
+    ],
+    "sagemaker:UpdateModelPackage": [
+        ("as approved", {_STATUS: ("Approved",)}),
+        ("as released to prod", {_STAGE: ("prod",), _STATE: ("released",)}),
+        ("as withdrawn from prod", {_STAGE: ("prod",), _STATE: ("withdrawn",)}),
+        ("as released to dev", {_STAGE: ("dev",), _STATE: ("released",)}),
+        ("as a draft for prod", {_STAGE: ("prod",), _STATE: ("draft",)}),
+        ("as released and approved", {_STAGE: ("prod",), _STATE: ("released",), _STATUS: ("Approved",)}),
+        ("in its description", {}),
+    ],
+    "events:PutEvents": [
+        ("a finding", {"events:source": ("cdk-mlops",), "events:detail-type": ("Batch Finding",)}),
+        ("another source", {"events:source": ("other",), "events:detail-type": ("Batch Finding",)}),
+        ("another event", {"events:source": ("cdk-mlops",), "events:detail-type": ("Other",)}),
+        ("unsaid", {}),
+    ],
+    "cloudwatch:PutMetricData": [
+        ("namespace cdk-mlops", {"cloudwatch:namespace": ("cdk-mlops",)}),
+        ("namespace of jobs", {"cloudwatch:namespace": ("/aws/sagemaker/TrainingJobs",)}),
+        ("another namespace", {"cloudwatch:namespace": ("other",)}),
+    ],
+}
+_SECURE = {"aws:securetransport": ("true",)}
+_INSECURE = {"aws:securetransport": ("false",)}
+WITHOUT_TLS = "without TLS"
+STRANGER = "999999999999"
+
+
+def situations(
+    action: str, kind: str, arn: str, account: str, service: str | None, sources: Sequence[str]
+) -> Sequence[Situation]:
+    """Return the situations to try, the most ordinary first.
+
+    Parameters
+    ----------
+    action, kind, arn, account
+        What is asked of which thing.
+    service
+        The AWS service that asks; None for roles and people.
+    sources
+        ARNs of the rules that may lead to the thing.
+    """
+    if service is not None:
+        return _of_a_service(action, kind, account, service, sources, arn)
+    if is_job(action) and kind != "version":
+        return job_situations(action, account)
+    if action in _BY_ACTION:
+        return _BY_ACTION[action]
+    if kind == "interface" and action != "ec2:CreateNetworkInterface":
+        place = f"{arn.rsplit(':', 1)[0]}:subnet/"
+        return [
+            *(("in a subnet of the jobs", {"ec2:subnet": (place + one,)}) for one in SUBNETS),
+            ("in another subnet", {"ec2:subnet": (f"{place}subnet-0fffffffffffffff0",)}),
+            ("unsaid", {}),
+        ]
+    if kind == "key":
+        region = arn.split(":")[3]
+        via = {"through S3": "s3", "through SageMaker": "sagemaker", "through SQS": "sqs"}
+        return [
+            *((word, {"kms:viaservice": (f"{name}.{region}.amazonaws.com",)}) for word, name in via.items()),
+            ("directly", {}),
+        ]
+    # Of a topic's actions only publishing can be bound to TLS: the others aren't data.
+    if action.split(":")[0] in ("s3", "sqs") or action == "sns:Publish":
+        return [("over TLS", _SECURE), (WITHOUT_TLS, _INSECURE)]
+    return [("", {})]
+
+
+def _of_a_service(
+    action: str, kind: str, account: str, service: str, sources: Sequence[str], arn: str
+) -> Sequence[Situation]:
+    name = service.split(".amazonaws", 1)[0].split(".")[0]
+    region = arn.split(":")[3] if arn.count(":") > 3 and arn.split(":")[3] else "us-east-1"
+    if name == "logs" and kind == "key":
+        return _of_log_groups(sources, account, region)
+
+    def source(owner: str, resource: str) -> Context:
+        return {
+            "aws:sourceaccount": (owner,),
+            "aws:sourcearn": (f"arn:aws:{name}:{region}:{owner}:{resource}",),
+            **_SECURE,
+        }
+
+    # A rule's ARN or a pipeline's: whatever acts for the account.
+    own = source(account, "rule/another" if name == "events" else "pipeline/any")
+    theirs = source(STRANGER, "pipeline/any")
+    found: list[Situation] = [
+        ("for this account", own),
+        ("for this account by another's source", {**own, "aws:sourcearn": theirs["aws:sourcearn"]}),
+        ("for another account by this one's source", {**own, "aws:sourceaccount": (STRANGER,)}),
+        ("for another account", theirs),
+        ("for nobody", _SECURE),
+    ]
+    if name in ("events", "logging"):
+        for one in sources:
+            found.insert(0, ("from its source", {**own, "aws:sourcearn": (one,)}))
+            if name == "logging":  # a bucket's ARN doesn't say whose it is
+                theirs = {**own, "aws:sourcearn": (one,), "aws:sourceaccount": (STRANGER,)}
+                found.append(("from a source that another account has now", theirs))
+    if action.startswith("s3:") or action in ("sns:Publish", "sqs:SendMessage"):
+        found.append((WITHOUT_TLS, {**found[0][1], **_INSECURE}))
+    return found
+
+
+def _of_log_groups(groups: Sequence[str], account: str, region: str) -> Sequence[Situation]:
+    key = "kms:encryptioncontext:aws:logs:arn"
+    another = f"arn:aws:logs:{region}:{account}:log-group:/other"
+    return [
+        *(("for its log groups", {key: (one,)}) for one in groups),
+        ("for another log group", {key: (another,)}),
+        *(("for a stranger's log group", {key: (one.replace(account, STRANGER),)}) for one in groups),
+        ("unsaid", {}),
+    ]

@@ -1,0 +1,453 @@
+"""The nouns of the intent as concrete resources of an installation, named as in docs/architecture.md."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tests.permissions.estate import Estate, Stack
+from tests.permissions.policy import Context
+
+REGION = "us-east-1"
+DIGEST = "0123456789abcdef" * 4
+RUN = "abcdefghijkl"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by its names."""
+
+    folder: str
+    prefix: str
+    name: str
+    group: str
+    known: bool = True
+
+
+MODELS = (
+    Model("mammography", "mammo-severity", "mammography-severity-model", "mammo-severity-model-package"),
+    Model("wine", "wine-quality", "wine-quality-model", "wine-quality-model-package"),
+    # Decoys: one whose names begin as another's do, one that nobody has heard of.
+    Model(
+        "mammography2",
+        "mammo-severity2",
+        "mammography-severity-model2",
+        "mammo-severity-model-package2",
+        known=False,
+    ),
+)
+ACCOUNTS = {
+    "dev": "111111111111",
+    "prod": "222222222222",
+    "registry": "333333333333",
+    "staging": "444444444444",
+}
+STAGES = ("dev", "staging", "prod")
+FUNCTIONS = {
+    "resolver": "{prefix}-{stage}-model-resolver",
+    "recorder": "{prefix}-{stage}-run-recorder",
+    "provider": "{prefix}-{stage}-pipeline-provider",
+    "retrain": "{prefix}-{stage}-retrain",
+    "notifier": "mlops-{stage}-pipeline-notifier",
+}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A concrete resource that stands for a noun; of no stage or model where all share it."""
+
+    noun: str
+    kind: str
+    arn: str
+    account: str
+    stage: str | None = None
+    model: Model | None = None
+    context: Context = field(default_factory=dict, hash=False)
+    key: str | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """Return it as a person would look for it."""
+        prefix = self.context.get("s3:prefix")
+        return self.arn if prefix is None else f"{self.arn} with prefix '{prefix[0]}'"
+
+
+class Things:
+    """All things of an installation."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.all: list[Thing] = []
+        self._log_groups = _log_groups(estate)
+        self._keys = {alias: arn for arn, alias in estate.aliases.items()}
+        self._by_noun: dict[str, list[Thing]] = defaultdict(list)
+        self._stacks = {stack.name: stack for stack in estate.stacks}
+        self._triggers = _Triggers(estate)
+        for stage in STAGES:
+            self._stage(stage)
+        self._registry()
+        self._bootstrap()
+        if "DeliveryStack" in self._stacks and any(
+            self._stacks["DeliveryStack"].of_type("AWS::CodePipeline::Pipeline")
+        ):
+            self._delivery()
+        self._roles()
+
+    def named(self, noun: str) -> list[Thing]:
+        """Return the things that a noun stands for.
+
+        Raises
+        ------
+        ValueError
+            If there is no such noun: a word that stands for nothing would allow nothing, silently.
+        """
+        if noun not in self._by_noun:
+            raise ValueError(f"the intent names '{noun}', which nothing is called")
+        return self._by_noun[noun]
+
+    @property
+    def nouns(self) -> Iterable[str]:
+        """Return all nouns."""
+        return self._by_noun
+
+    def _add(self, noun: str, kind: str, arn: str, account: str, **more: object) -> None:
+        if kind == "key" and "context" not in more and arn in self.estate.aliases:
+            more["context"] = {"kms:resourcealiases": (self.estate.aliases[arn],)}
+        if arn in self._log_groups:
+            more["sources"] = self._log_groups[arn]
+        thing = Thing(noun, kind, arn, account, **more)  # type: ignore[arg-type]
+        self.all.append(thing)
+        self._by_noun[noun].append(thing)
+
+    def _object(self, noun: str, bucket: str, name: str, account: str, **more: object) -> None:
+        self._add(noun, "object", f"arn:aws:s3:::{bucket}/{name}", account, **more)
+        folder = name.rpartition("/")[0]
+        self._folder(noun, bucket, f"{folder}/" if folder else "", account, **more)
+
+    def _folder(self, noun: str, bucket: str, prefix: str, account: str, **more: object) -> None:
+        more["context"] = {"s3:prefix": (prefix,)}
+        self._add(noun, "folder", f"arn:aws:s3:::{bucket}", account, **more)
+
+    def _bucket(self, noun: str, bucket: str, account: str, **more: object) -> None:
+        self._add(noun, "bucket", f"arn:aws:s3:::{bucket}", account, **more)
+        # Without a prefix, and with an empty one: a condition on the prefix tells them apart.
+        self._add(f"{noun} as a whole", "folder", f"arn:aws:s3:::{bucket}", account, **more)
+        self._folder(f"all of the {noun}", bucket, "", account, **more)
+
+    def _key_of(self, alias: str) -> str | None:
+        return self._keys.get(f"alias/mlops-{alias}")
+
+    def _keys_of_account(self, stage: str | None, account: str) -> None:
+        # One without an alias, and one whose alias begins as ours does.
+        base = f"arn:aws:kms:{REGION}:{account}:key"
+        self._add("other keys", "key", f"{base}/other", account, stage=stage)
+        for alias in ("artifacts", "delivery-data") if stage is None else (f"{stage}-data",):
+            context = {"kms:resourcealiases": (f"alias/mlops-{alias}2",)}
+            self._add("other keys", "key", f"{base}/{alias}2", account, stage=stage, context=context)
+
+    def _stage(self, stage: str) -> None:
+        account = ACCOUNTS[stage]
+        bucket = f"sagemaker-mlops-{stage}-{account}-{REGION}"
+        key = self._key_of(f"{stage}-data")
+        own = {"stage": stage, "key": key}
+
+        def arn(service: str, rest: str) -> str:
+            return f"arn:aws:{service}:{REGION}:{account}:{rest}"
+
+        self._bucket("data bucket", bucket, account, **own)
+        for model in MODELS:
+            its = {**own, "model": model}
+            for noun, name in _DATA_OBJECTS:
+                self._object(noun, bucket, f"{model.name}/{name}", account, **its)
+            for noun, name in _DATA_FOLDERS:
+                self._folder(noun, bucket, f"{model.name}/{name}", account, **its)
+            self._sagemaker(stage, account, model)
+        self._object(
+            "alert records", bucket, f"_unknown/state/alerts/{RUN}.json", account, **own, model=MODELS[-1]
+        )
+        self._object(
+            "promotions", bucket, "_promotions/20261121T080000Z-0123456789ab/promotion.json", account, **own
+        )
+        self._object("what nobody knows", bucket, "other/file.csv", account, **own)
+        for noun, alias in (("data key", "data"), ("alerts key", "alerts")):
+            if found := self._key_of(f"{stage}-{alias}"):
+                self._add(noun, "key", found, account, stage=stage)
+        self._keys_of_account(stage, account)
+        self._topic("alert topic", f"{stage}-alerts", stage, account)
+        self._access_logs(stage, account, {bucket: bucket})
+        for name in ("Processing", "Training", "Transform"):
+            group = f"log-group:/aws/sagemaker/{name}Jobs"
+            self._add(f"{name} log", "bare log group", arn("logs", group), account, stage=stage)
+            self._add(f"{name} log", "log group", arn("logs", f"{group}:*"), account, stage=stage)
+            self._add(
+                f"{name} log", "log stream", arn("logs", f"{group}:log-stream:x/a"), account, stage=stage
+            )
+            for model in MODELS:
+                for kind in ("train", "inference"):
+                    stream = arn("logs", f"{group}:log-stream:{model.prefix}-{kind}-x-{RUN}/algo-1")
+                    self._add(f"{kind} {name} logs", "log stream", stream, account, stage=stage, model=model)
+        self._add(
+            "other logs", "log stream", arn("logs", "log-group:/other:log-stream:x"), account, stage=stage
+        )
+        self._add("other logs", "log group", arn("logs", "log-group:/other:*"), account, stage=stage)
+        self._functions(stage, account)
+        self._add("event bus", "bus", arn("events", "event-bus/default"), account, stage=stage)
+        self._add("other bus", "bus", arn("events", "event-bus/other"), account, stage=stage)
+        self._add(
+            "other schedules", "schedule", arn("scheduler", "schedule/default/other"), account, stage=stage
+        )
+        check = arn("scheduler", f"schedule/default/mlops-check-{stage}-1")
+        self._add("check schedules", "schedule", check, account, stage=stage)
+        for model in MODELS:
+            schedule = arn("scheduler", f"schedule/default/{model.prefix}-{stage}-inference")
+            self._add("schedule", "schedule", schedule, account, stage=stage, model=model)
+            if stage != "dev":
+                queue = self._triggers.queue_of_schedule(f"{model.prefix}-{stage}-inference", account)
+                if queue:
+                    self._add("schedule's dead letters", "queue", queue, account, stage=stage, model=model)
+        self._add("network", "interface", arn("ec2", "network-interface/eni-1"), account, stage=stage)
+        for place in ("subnet/subnet-0123456789abcdef0", "subnet/subnet-0123456789abcdef1"):
+            self._add("network", "place", arn("ec2", place), account, stage=stage)
+        self._add("network", "place", arn("ec2", "security-group/sg-0123456789abcdef0"), account, stage=stage)
+        for place in ("subnet/subnet-0fffffffffffffff0", "security-group/sg-0fffffffffffffff0"):
+            self._add("other networks", "place", arn("ec2", place), account, stage=stage)
+        self._add("account", "account", "*", account, stage=stage)
+        for name, noun in (("sagemaker-xgboost", "images"), ("other", "other images")):
+            repository = f"arn:aws:ecr:{REGION}:683313688378:repository/{name}"
+            self._add(noun, "images", repository, "683313688378", stage=stage)
+        # A group of a stage's own account: nobody's, but an administrator could approve there.
+        for kind, rest in (("group", "model-package-group/other"), ("version", "model-package/other/1")):
+            self._add("other versions", kind, arn("sagemaker", rest), account, stage=stage)
+
+    def _access_logs(self, stage: str, account: str, sources: dict[str, str]) -> None:
+        bucket = f"sagemaker-mlops-{stage}-logs-{account}-{REGION}"
+        known = stage if stage in STAGES else None
+        self._bucket("log bucket", bucket, account, stage=known)
+        self._object("other logged requests", bucket, "other/2026-11-21", account, stage=known)
+        for prefix, source in sources.items():
+            self._add(
+                "logged requests",
+                "object",
+                f"arn:aws:s3:::{bucket}/{prefix}/2026-11-21",
+                account,
+                stage=known,
+                sources=(f"arn:aws:s3:::{source}",),
+            )
+
+    def _sagemaker(self, stage: str, account: str, model: Model) -> None:
+        its = {"stage": stage, "model": model}
+
+        def arn(rest: str) -> str:
+            return f"arn:aws:sagemaker:{REGION}:{account}:{rest}"
+
+        for kind in ("train", "inference"):
+            pipeline = f"pipeline/{model.prefix}-{kind}-pipeline"
+            self._add(f"{kind} pipeline", "pipeline", arn(pipeline), account, **its)
+            self._add(f"{kind} pipeline", "execution", arn(f"{pipeline}/execution/{RUN}"), account, **its)
+            for job in ("processing", "training", "transform"):
+                own = arn(f"{job}-job/{model.prefix}-{kind}-x-{RUN}")
+                self._add(f"{kind} {job} jobs", f"{job} job", own, account, **its)
+            self._add(f"{kind} models", "model", arn(f"model/{model.prefix}-{kind}-x-{RUN}"), account, **its)
+
+    def _topic(self, noun: str, alias: str, stage: str | None, account: str) -> None:
+        for stack in self.estate.stacks:
+            for logical_id, _ in stack.of_type("AWS::SNS::Topic"):
+                if stack.account == account and stack.name.lower().startswith(alias.split("-")[0]):
+                    arn = stack.arn("sns", stack.name_of(logical_id))
+                    self._add(noun, "topic", arn, account, stage=stage, key=self._key_of(alias))
+        self._add("other topics", "topic", f"arn:aws:sns:{REGION}:{account}:other", account, stage=stage)
+
+    def _functions(self, stage: str, account: str) -> None:
+        for purpose, pattern in FUNCTIONS.items():
+            for model in MODELS if "{prefix}" in pattern else (None,):
+                prefix = "" if model is None else model.prefix
+                self._function(purpose, pattern.format(prefix=prefix, stage=stage), account, stage, model)
+
+    def _function(
+        self, purpose: str, name: str, account: str, stage: str | None, model: Model | None
+    ) -> None:
+        arn = f"arn:aws:lambda:{REGION}:{account}:function:{name}"
+        rules, queue = self._triggers.of(arn)
+        its = {"stage": stage, "model": model}
+        self._add(f"{purpose} function", "function", arn, account, sources=rules, **its)
+        group = f"arn:aws:logs:{REGION}:{account}:log-group:/aws/lambda/{name}"
+        self._add(f"{purpose} log", "log stream", f"{group}:log-stream:2026/11/21/x", account, **its)
+        self._add(f"{purpose} log", "log group", f"{group}:*", account, **its)
+        if queue:
+            self._add(f"{purpose} dead letters", "queue", queue, account, sources=rules, **its)
+
+    def _registry(self) -> None:
+        account = ACCOUNTS["registry"]
+        bucket = f"sagemaker-mlops-artifacts-{account}-{REGION}"
+        key = self._key_of("artifacts")
+        self._bucket("artifacts bucket", bucket, account, key=key)
+        self._access_logs("registry", account, {bucket: bucket})
+        for model in MODELS:
+            for stage in STAGES:
+                run, its = f"{model.name}/{stage}/{RUN}", {"stage": stage, "model": model, "key": key}
+                for name in ("model/job/output/model.tar.gz", "baseline/constraints.json"):
+                    self._object("artifacts", bucket, f"{run}/{name}", account, **its)
+                self._object("evaluations", bucket, f"{run}/evaluation/evaluation.json", account, **its)
+                for other in STAGES:
+                    if other != stage:
+                        nested = f"{model.name}/{stage}/x/{other}/evil.json"
+                        self._object("contested artifacts", bucket, nested, account, **its)
+                notice = f"_state/{stage}/evil.json"
+                self._object("contested artifacts", bucket, notice, account, **{**its, "model": MODELS[-1]})
+            everything = {"model": model, "key": key}
+            self._folder("artifacts of all stages", bucket, f"{model.name}/", account, **everything)
+            base = f"arn:aws:sagemaker:{REGION}:{account}:model-package"
+            self._add("versions", "group", f"{base}-group/{model.group}", account, model=model)
+            self._add("versions", "version", f"{base}/{model.group}/7", account, model=model)
+        self._object("notices", bucket, "_state/notices/group/1-Approved.json", account, key=key)
+        if key:
+            self._add("artifacts key", "key", key, account)
+        if alerts := self._key_of("registry-alerts"):
+            self._add("registry alerts key", "key", alerts, account)
+        self._keys_of_account(None, account)
+        self._topic("approvers' topic", "registry-alerts", None, account)
+        self._function("registry notifier", "mlops-registry-approval-notifier", account, None, None)
+        self._add("registry account", "account", "*", account)
+
+    def _bootstrap(self) -> None:
+        for name, account in ACCOUNTS.items():
+            assets = f"cdk-hnb659fds-assets-{account}-{REGION}"
+            stage = name
+            self._object("deployed definitions and templates", assets, f"{DIGEST}.json", account, stage=stage)
+            for pipeline, code in sorted(_code_assets(self._stacks, account)):
+                model = next(one for one in MODELS if pipeline.startswith(f"{one.prefix}-"))
+                self._object("deployed code", assets, code, account, stage=stage, model=model)
+            self._object("other deployed files", assets, f"{DIGEST}.zip", account, stage=stage)
+            for purpose in ("deploy", "file-publishing", "lookup"):
+                role = f"arn:aws:iam::{account}:role/cdk-hnb659fds-{purpose}-role-{account}-{REGION}"
+                self._add(f"{purpose} role of {name}", "role", role, account)
+
+    def _delivery(self) -> None:
+        account, stack = ACCOUNTS["registry"], self._stacks["DeliveryStack"]
+        bucket, key = f"sagemaker-mlops-delivery-{account}-{REGION}", self._key_of("delivery-data")
+        self._bucket("delivery bucket", bucket, account, key=key)
+        self._object("reviews", bucket, "reviews/1/review.html", account, key=key)
+        self._object("delivery notices", bucket, "state/notices/1.json", account, key=key)
+        sources = next(
+            stack.name_of(one) for one, _ in stack.of_type("AWS::S3::Bucket") if one.startswith("Artifacts")
+        )
+        self._access_logs("delivery", account, {bucket: bucket, "artifacts": sources})
+        self._object("sources", sources, "mlops-delivery/Source/x.zip", account)
+        self._add("sources", "bucket", f"arn:aws:s3:::{sources}", account)
+        self._add("sources", "folder", f"arn:aws:s3:::{sources}", account)
+        for one, _ in stack.of_type("AWS::KMS::Key"):
+            arn = stack.arn("kms", f"key/{stack.name_of(one)}")
+            nouns = {
+                "alias/mlops-delivery-alerts": "delivery alerts key",
+                "alias/mlops-delivery-data": "delivery key",
+            }
+            self._add(nouns.get(self.estate.aliases.get(arn, ""), "sources key"), "key", arn, account)
+        self._topic("delivery topic", "delivery-alerts", None, account)
+        self._function("delivery notifier", "mlops-delivery-notifier", account, None, None)
+        self._function("starter", "mlops-delivery-approval-starter", account, None, None)
+        for pipeline in ("mlops-delivery", "mlops-versions"):
+            self._add(pipeline, "delivery", stack.arn("codepipeline", pipeline), account)
+        for stage in ("RegistryAndDev", "Staging", "Prod"):
+            confirm = stack.arn("codepipeline", f"mlops-delivery/{stage}/ConfirmPermissions")
+            self._add("permissions approvals", "approval", confirm, account)
+        for action in ("mlops-delivery/Prod/PromoteToProd", "mlops-versions/Approve/ReleaseToProd"):
+            self._add("people's approvals", "approval", stack.arn("codepipeline", action), account)
+        for _, properties in stack.of_type("AWS::CodeBuild::Project"):
+            name = str(properties["Name"])
+            versions = name in ("mlops-delivery-check-version", "mlops-delivery-release")
+            noun = "version projects" if versions else "delivery projects"
+            self._add(noun, "project", stack.arn("codebuild", f"project/{name}"), account)
+            stream = stack.arn("logs", f"log-group:/aws/codebuild/{name}:log-stream:x")
+            self._add(f"{name} log", "log stream", stream, account)
+        self._add("other projects", "project", stack.arn("codebuild", "project/other"), account)
+        for name, noun in (
+            ("00000000-0000-0000-0000-000000000000", "connection"),
+            ("1", "other connections"),
+        ):
+            self._add(noun, "connection", stack.arn("codeconnections", f"connection/{name}"), account)
+
+    def _roles(self) -> None:
+        for arn, role in self.estate.roles.items():
+            _, _, stage, purpose, name = arn.split(":role")[1].rsplit("/", 4)
+            model = next((one for one in MODELS if name.startswith(f"{one.prefix}-{stage}")), None)
+            noun = f"{purpose} role" if stage in STAGES else f"{stage} {purpose} role"
+            its = {"stage": stage if stage in STAGES else None, "model": model}
+            self._add(
+                f"{name} role" if stage == "delivery" else noun, "role", arn, role.caller.account, **its
+            )
+
+
+_DATA_OBJECTS = (
+    ("training data", "data/train-dataset/part1.csv"),
+    ("batches", "data/batch-dataset/2026/11/batch.csv"),
+    ("code", f"scripts/{DIGEST}/steps/train.py"),
+    ("code", f"scripts/_complete/{DIGEST}.json"),
+    ("train runs", f"train/{RUN}/holdout/rows.csv"),
+    ("predictions", f"inference/{RUN}/predictions/batch.csv.out"),
+    ("predictions", f"inference/{RUN}/prepared/batch.csv"),
+    ("verdicts", f"inference/{RUN}/data-quality/verdict.json"),
+    ("reports", f"inference/{RUN}/data-quality/statistics.json"),
+    ("check runs", f"checks/{RUN}/predictions/batch.csv.out"),
+    ("check verdicts", f"checks/{RUN}/data-quality/verdict.json"),
+    ("check reports", f"checks/{RUN}/data-quality/statistics.json"),
+    ("check batches", "checks/batches/1/check_batch.csv"),
+    ("scored records", f"state/scored/{DIGEST}.json"),
+    ("retrain decisions", f"state/retraining/{RUN}.json"),
+    ("alert records", f"state/alerts/{RUN}.json"),
+    ("what nobody knows", "other/file.csv"),
+)
+_DATA_FOLDERS = (("all of a model", ""), ("all data", "data/"), ("all state", "state/"))
+
+
+class _Triggers:
+    """Which rules lead to a function, and where its undeliverable events go: what is wired, not what is permitted."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._rules: dict[str, list[str]] = defaultdict(list)
+        self._queues: dict[str, str] = {}
+        self._schedules: dict[tuple[str, str], str] = {}
+        for stack in estate.stacks:
+            for logical_id, rule in stack.of_type("AWS::Events::Rule"):
+                for target in rule.get("Targets", []):
+                    self._rules[target["Arn"]].append(
+                        stack.arn("events", f"rule/{stack.name_of(logical_id)}")
+                    )
+            for _, function in stack.of_type("AWS::Lambda::Function"):
+                queue = function.get("DeadLetterConfig", {}).get("TargetArn")
+                if queue:
+                    arn = stack.arn("lambda", f"function:{function['FunctionName']}")
+                    self._queues[arn] = queue
+            for _, schedule in stack.of_type("AWS::Scheduler::Schedule"):
+                queue = schedule["Target"].get("DeadLetterConfig", {}).get("Arn")
+                if queue:
+                    self._schedules[schedule["Name"], stack.account] = queue
+
+    def of(self, function: str) -> tuple[tuple[str, ...], str | None]:
+        return tuple(self._rules[function]), self._queues.get(function)
+
+    def queue_of_schedule(self, name: str, account: str) -> str | None:
+        return self._schedules.get((name, account))
+
+
+def _log_groups(estate: Estate) -> dict[str, tuple[str, ...]]:
+    """Return the log groups that a key encrypts, by the key's ARN."""
+    found: dict[str, tuple[str, ...]] = {}
+    for stack in estate.stacks:
+        for logical_id, group in stack.of_type("AWS::Logs::LogGroup"):
+            if key := group.get("KmsKeyId"):
+                arn = stack.arn("logs", f"log-group:{stack.name_of(logical_id)}")
+                found[key] = (*found.get(key, ()), arn)
+    return found
+
+
+def _code_assets(stacks: dict[str, Stack], account: str) -> Iterator[tuple[str, str]]:
+    found = {
+        (str(pipeline["PipelineName"]), str(pipeline["CodeKey"]))
+        for stack in stacks.values()
+        if stack.account == account
+        for _, pipeline in stack.of_type("Custom::SageMakerPipeline")
+        if "CodeKey" in pipeline
+    }
+    return iter(found)
