@@ -76,6 +76,7 @@ class LocalCloud:
         port: int = 0,
         plain_port: int = 0,
         sagemaker_module: str = SAGEMAKER_SERVICE,
+        record: Path | None = None,
     ) -> LocalCloud:
         """Start one that ends with this process at the latest.
 
@@ -89,6 +90,10 @@ class LocalCloud:
             Wanted ports. Default: any free ones.
         sagemaker_module
             Name of the module with the SageMaker service. Default: the real one.
+        record
+            File to which each decision about permissions is appended as a line of JSON: ``principal``, ``action``,
+            ``resource``, ``allowed``, ``condition_keys``; the same decision once. Default: the one that the
+            environment variable ``LOCAL_CLOUD_RECORD`` names, else none.
 
         Raises
         ------
@@ -109,6 +114,7 @@ class LocalCloud:
                 default_account=accounts[0] if accounts else DEFAULT_ACCOUNTS[0],
                 temporary=temporary is not None,
                 sagemaker_module=sagemaker_module,
+                record=record,
             )
         except BaseException:
             if temporary:

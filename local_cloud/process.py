@@ -17,6 +17,8 @@ from typing import Any
 DEFAULT_ACCOUNT = "111111111111"
 SAGEMAKER_SERVICE = "local_cloud.sagemaker.service"
 CODEPIPELINE_SERVICE = "local_cloud.codepipeline.service"
+#: Environment variable with the file that decisions about permissions are appended to; see `adapter.recording`.
+RECORD_VARIABLE = "LOCAL_CLOUD_RECORD"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent
@@ -57,6 +59,7 @@ def spawn(
     detached: bool = False,
     temporary: bool = False,
     sagemaker_module: str = SAGEMAKER_SERVICE,
+    record: Path | None = None,
 ) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start a server process and wait until it serves.
 
@@ -74,6 +77,8 @@ def spawn(
         Let it remove the folder at its end.
     sagemaker_module
         Name of the module with the SageMaker service.
+    record
+        File that decisions about permissions are appended to. Default: that of ``LOCAL_CLOUD_RECORD``, else none.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def spawn(
         process = subprocess.Popen(
             command,
             cwd=_PACKAGE_PARENT,
-            env=clean_environment(),
+            env=clean_environment() | ({RECORD_VARIABLE: str(record.resolve())} if record else {}),
             stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from local_cloud.adapter import hooks, keys
+from local_cloud.adapter import hooks, keys, recording
 from local_cloud.adapter.identity import account_of
 from local_cloud.adapter.request import Request, current_request
 
@@ -159,6 +159,43 @@ def _further_checks(action: str, resource: str, request: Request) -> list[Check]
     return checks
 
 
+def _recording_requests(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Record what is asked of policies; a request that isn't authenticated never comes so far."""
+
+    def enforce(
+        access_key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        evaluator = hooks.module("core.iam_evaluator")
+        denied = original(
+            access_key, action, service, region, resource_arn=resource_arn, service_context=service_context
+        )
+        if not recording.is_on() or isinstance(denied, evaluator.AuthError):
+            return denied
+        who = evaluator.resolve_principal(access_key, hooks.module("core.responses").get_account_id())
+        if not isinstance(who, evaluator.AuthError):
+            names = [*(service_context or {}), *who.keys]
+            recording.note(who.arn, action, resource_arn, allowed=denied is None, condition_keys=names)
+        return denied
+
+    return enforce
+
+
+def _recording_trust(original: Callable[..., Any]) -> Callable[..., Any]:
+    def allows(document: Any, caller: str, ctx: Any = None) -> bool:
+        allowed = bool(original(document, caller, ctx))
+        if ctx is not None:
+            names = [*ctx.service_context, *ctx.principal_keys]
+            recording.note(caller, ctx.action, ctx.resource_arn, allowed=allowed, condition_keys=names)
+        return allowed
+
+    return allows
+
+
 def _enforcing(services: Mapping[str, ModuleType]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def check_all(access_key: str, region: str, checks: Iterable[Check]) -> Any:
@@ -299,6 +336,7 @@ def denial(role: Mapping[str, str], action: str, resource: str) -> str | None:
             principal_keys=principal.keys,
         )
         result = evaluator.evaluate(ctx, principal.policies, *principal.limits)
+        recording.note(principal.arn, action, resource, allowed=result.decision == "Allow")
         if result.decision == "Allow":
             return None
         message = hooks.module("core.iam_actions").identity_denial_message
@@ -313,7 +351,10 @@ def install(services: Mapping[str, ModuleType]) -> None:
     services
         The services that are ours, by name: each knows what its requests need.
     """
+    # Within: the checks that `_enforcing` adds are decisions too.
+    hooks.wrap("core.iam_evaluator", "enforce", _recording_requests)
     hooks.wrap("core.iam_evaluator", "enforce", _enforcing(services))
+    hooks.wrap("core.iam_evaluator", "evaluate_trust_policy", _recording_trust)
     hooks.wrap("core.iam_actions", "access_denied_response", _naming_what_was_denied)
     hooks.wrap("services.s3", "bucket_policy_for_arn", _policy_of_any_bucket)
     hooks.wrap("services.s3", "_foreign_bucket_allows", _already_judged)

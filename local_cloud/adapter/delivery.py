@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
-from local_cloud.adapter import hooks, keys
+from local_cloud.adapter import hooks, keys, recording
 from local_cloud.adapter.identity import account_of, assumable_role, role_may
 
 EVENTS = "events.amazonaws.com"
@@ -54,7 +54,9 @@ def service_may(service: str, action: str, resource: str, source_arn: str | None
         secure_transport=True,
         service_context=context,
     )
-    return bool(evaluator.evaluate_resource_policy(policy[0], ctx, service=service).decision == "Allow")
+    allowed = bool(evaluator.evaluate_resource_policy(policy[0], ctx, service=service).decision == "Allow")
+    recording.note(service, action, resource, allowed=allowed, condition_keys=context)
+    return allowed
 
 
 def _require_role(service: str, role: str | None, action: str, resource: str, source_arn: str) -> None:
@@ -64,7 +66,9 @@ def _require_role(service: str, role: str | None, action: str, resource: str, so
         assumable_role(role, service, source_arn)
     except PermissionError as error:
         raise _no_permission(str(error)) from error
-    if not role_may(role, action, resource):
+    allowed = role_may(role, action, resource)
+    recording.note(role, action, resource, allowed=allowed)
+    if not allowed:
         raise _no_permission(f"{role} may not {action} on {resource}")
 
 
@@ -217,7 +221,15 @@ class Deliverer:
                     "events:detail-type": event.get("DetailType", ""),
                 },
             )
-            if evaluator.evaluate_resource_policy({"Statement": statements}, ctx).decision != "Allow":
+            answer = evaluator.evaluate_resource_policy({"Statement": statements}, ctx).decision
+            recording.note(
+                ctx.principal_arn,
+                ctx.action,
+                arn,
+                allowed=answer == "Allow",
+                condition_keys=ctx.service_context,
+            )
+            if answer != "Allow":
                 raise _no_permission(f"the policy of {arn} doesn't admit account {sender}")
             events._dispatch_event({**event, "EventBusName": bus, "_DispatchPath": []})
 
@@ -302,6 +314,22 @@ class Deliverer:
             raise DeliveryError("UNSUPPORTED_TARGET", f"the embedded cloud has no schedule target like {arn}")
 
 
+def _dead_letters_by_the_role(original: Callable[..., Any]) -> Callable[..., Any]:
+    def route(target: str, name: str, event: Any, result: Any) -> None:
+        # Lambda sends to a function's dead-letter queue under the function's own role.
+        _, config, _ = hooks.module("services.lambda_svc")._get_func_record_for_ref(name)
+        role = str((config or {}).get("Role", ""))
+        action = "sqs:SendMessage" if ":sqs:" in target else "sns:Publish"
+        allowed = role_may(role, action, target)
+        recording.note(role, action, target, allowed=allowed)
+        if allowed:
+            original(target, name, event, result)
+        else:
+            logger.warning("function %s: %s may not %s on %s", name, role, action, target)
+
+    return route
+
+
 def install(sagemaker: ModuleType) -> Deliverer:
     """Deliver events ourselves, and let recurring schedules run only when someone moves the clock.
 
@@ -311,6 +339,7 @@ def install(sagemaker: ModuleType) -> Deliverer:
         The SageMaker service's module.
     """
     deliverer = Deliverer(sagemaker)
+    hooks.wrap("services.lambda_svc", "_route_async_failure", _dead_letters_by_the_role)
     hooks.module("services.eventbridge")._invoke_target = deliverer.by_rule
     # A schedule that fires by the wall clock in the middle of a test or a demo would be chance; one-time ones are
     # fired by `one_time`.

@@ -92,6 +92,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
         "topic_policy_allows",
     ),
     "services.sqs": ("_queue_by_arn", "queue_policy_allows"),
+    "services.ec2": ("_create_flow_logs", "_flow_logs", "_security_groups", "_vpcs"),
     "services.eventbridge": (
         "_apply_input_transformer",
         "_dispatch_event",
@@ -110,6 +111,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
     "services.lambda_svc": (
         "_execution_record_for_config",
         "_get_func_record_for_ref",
+        "_route_async_failure",
         "function_policy_for_arn",
         "invoke_async_with_retry",
     ),
@@ -119,6 +121,7 @@ HOOK_POINTS: dict[str, tuple[str, ...]] = {
     "services.cloudformation.helpers": ("_p", "_resolve_document"),
     "services.cloudformation.provisioners": (
         "_RESOURCE_HANDLERS",
+        "_ec2_sg_permissions",
         "_physical_name",
         "_REPLACING_PROPERTIES",
         "s3_bucket_name_conflict",

@@ -314,3 +314,24 @@ def test_a_topic_invokes_a_function_that_lets_it(engine: LocalCloud, lets: bool)
     else:
         time.sleep(0.5)
         assert noted(engine, DEV, bucket) is None
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_function_that_fails_leaves_a_dead_letter_if_its_role_may_send(
+    engine: LocalCloud, may: bool
+) -> None:
+    url, arn = queue(engine, DEV)
+    own = [allow("sqs:SendMessage", on=arn)] if may else []
+    role = make_role(engine, DEV, *own, principal={"Service": "lambda.amazonaws.com"})
+    code = "def handler(event, context):\n    raise ValueError(event)\n"
+    function = make_function(engine, DEV, code, role, DeadLetterConfig={"TargetArn": arn})
+    functions = engine.session(DEV).client("lambda")
+    functions.put_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=0)
+    rule, source = make_rule(engine, DEV, {"Arn": function})
+    permit(engine, function, rule)
+    put(engine, DEV, source)
+    if may:
+        assert eventually(lambda: received(engine, DEV, url))
+    else:
+        time.sleep(1)
+        assert not received(engine, DEV, url)
