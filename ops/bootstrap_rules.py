@@ -1,7 +1,7 @@
 """What CloudFormation must be allowed for each type of resource in our templates: reviewed by hand, type by type.
 
 The starting point is what each type's schema says that its handlers call (`handlers.permissions`); a test compares the
-two. Left out are actions for properties that no stack of ours uses, with the reason, in `LEFT_OUT`.
+two. Left out are actions for properties that no stack of ours uses, with the reason, in `ops.bootstrap_left_out`.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -40,6 +40,19 @@ def _of(service: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{service}:{name}" for name in names)
 
 
+def _network(*kinds: str) -> tuple[str, ...]:
+    """Return parts of a network, whose ids are EC2's own."""
+    return tuple(f"arn:{{p}}:ec2:{{r}}:{{a}}:{kind}/*" for kind in kinds)
+
+
+_IN, _OUT = (
+    (
+        f"AuthorizeSecurityGroup{way}",
+        f"RevokeSecurityGroup{way}",
+        f"UpdateSecurityGroupRuleDescriptions{way}",
+    )
+    for way in ("Ingress", "Egress")
+)
 _ROLES = ("arn:{p}:iam::{a}:role/mlops/*",)
 _FUNCTIONS = ("arn:{p}:lambda:{r}:{a}:function:{prefix}-*",)
 _BUCKETS = ("arn:{p}:s3:::sagemaker-mlops-*-{a}-{r}", "arn:{p}:s3:::{lower}-*")
@@ -91,6 +104,62 @@ RULES: dict[str, Rule] = {
         ),
         ("arn:{p}:codepipeline:{r}:{a}:mlops-*",),
         passes=("codepipeline.amazonaws.com",),
+    ),
+    "AWS::EC2::FlowLog": Rule(
+        _of("ec2", "CreateFlowLogs", "DeleteFlowLogs", "CreateTags", "DeleteTags"),
+        _network("vpc", "vpc-flow-log"),
+        anywhere=_of("ec2", "DescribeFlowLogs", "DescribeTags"),
+        passes=("vpc-flow-logs.amazonaws.com",),
+    ),
+    "AWS::EC2::RouteTable": Rule(
+        _of("ec2", "CreateRouteTable", "DeleteRouteTable", "CreateTags", "DeleteTags"),
+        _network("vpc", "route-table"),
+        anywhere=_of("ec2", "DescribeRouteTables"),
+    ),
+    "AWS::EC2::SecurityGroup": Rule(
+        _of("ec2", "CreateSecurityGroup", "DeleteSecurityGroup", "CreateTags", "DeleteTags", *_IN, *_OUT),
+        _network("vpc", "security-group", "security-group-rule"),
+        anywhere=_of("ec2", "DescribeSecurityGroups", "DescribeInstances"),
+    ),
+    "AWS::EC2::SecurityGroupEgress": Rule(
+        _of("ec2", *_OUT),
+        _network("security-group", "security-group-rule"),
+        anywhere=_of("ec2", "DescribeSecurityGroupRules"),
+    ),
+    "AWS::EC2::SecurityGroupIngress": Rule(
+        _of("ec2", *_IN),
+        _network("security-group", "security-group-rule"),
+        anywhere=_of("ec2", "DescribeSecurityGroupRules", "DescribeSecurityGroups"),
+    ),
+    "AWS::EC2::Subnet": Rule(
+        _of("ec2", "CreateSubnet", "DeleteSubnet", "ModifySubnetAttribute", "CreateTags", "DeleteTags"),
+        _network("vpc", "subnet"),
+        anywhere=_of("ec2", "DescribeSubnets", "DescribeNetworkAcls"),
+    ),
+    "AWS::EC2::SubnetRouteTableAssociation": Rule(
+        _of("ec2", "AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
+        _network("subnet", "route-table"),
+        anywhere=_of("ec2", "DescribeRouteTables", "DescribeSubnets"),
+    ),
+    "AWS::EC2::VPC": Rule(
+        _of("ec2", "CreateVpc", "DeleteVpc", "ModifyVpcAttribute", "CreateTags", "DeleteTags"),
+        _network("vpc"),
+        anywhere=_of(
+            "ec2",
+            "DescribeVpcs",
+            "DescribeVpcAttribute",
+            "DescribeNetworkAcls",
+            "DescribeSecurityGroups",
+        ),
+    ),
+    "AWS::EC2::VPCEndpoint": Rule(
+        _of(
+            "ec2", "CreateVpcEndpoint", "DeleteVpcEndpoints", "ModifyVpcEndpoint", "CreateTags", "DeleteTags"
+        ),
+        _network("vpc", "vpc-endpoint", "route-table", "subnet", "security-group"),
+        anywhere=_of(
+            "ec2", "DescribeVpcEndpoints", "DescribeVpcs", "DescribeSubnets", "DescribeSecurityGroups"
+        ),
     ),
     "AWS::Events::Rule": Rule(
         _of(
@@ -205,6 +274,7 @@ RULES: dict[str, Rule] = {
         (
             "arn:{p}:logs:{r}:{a}:log-group:/aws/lambda/{prefix}-*",
             "arn:{p}:logs:{r}:{a}:log-group:/aws/codebuild/mlops-*",
+            "arn:{p}:logs:{r}:{a}:log-group:/mlops/*",
         ),
         anywhere=_of("logs", "DescribeLogGroups", "DescribeResourcePolicies"),
     ),
@@ -303,122 +373,3 @@ ALWAYS = (
     Rule(_of("ssm", "GetParameters"), ("arn:{p}:ssm:{r}:{a}:parameter/cdk-bootstrap/{q}/version",)),
     Rule(_of("s3", "GetObject", "GetObjectVersion"), ("arn:{p}:s3:::cdk-{q}-assets-{a}-{r}/*",)),
 )
-
-#: Actions of the schemas that nobody needs here, and why.
-LEFT_OUT: dict[str, tuple[str, ...]] = {
-    "it lists what is in an account, which only an import looks for": (
-        "CloudTrail:ListTrails",
-        "codepipeline:ListPipelines",
-        "events:ListRules",
-        "iam:ListRoles",
-        "kms:ListKeys",
-        "lambda:ListFunctions",
-        "s3:ListAllMyBuckets",
-        "sagemaker:ListModelPackageGroups",
-        "scheduler:ListSchedules",
-        "sns:ListSubscriptions",
-        "sns:ListTopics",
-        "sqs:ListQueues",
-        "iam:ListOpenIDConnectProviders",
-    ),
-    "no role of ours has managed policies or a boundary": (
-        "iam:AttachRolePolicy",
-        "iam:DetachRolePolicy",
-        "iam:DeleteRolePermissionsBoundary",
-        "iam:PutRolePermissionsBoundary",
-    ),
-    "there are no users or groups": (
-        "iam:DeleteGroupPolicy",
-        "iam:DeleteUserPolicy",
-        "iam:GetGroupPolicy",
-        "iam:GetUserPolicy",
-        "iam:PutGroupPolicy",
-        "iam:PutUserPolicy",
-    ),
-    "no function has a network, file system, layer, signing or key of its own": (
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
-        "elasticfilesystem:DescribeMountTargets",
-        "kms:CreateGrant",
-        "kms:Decrypt",
-        "kms:Encrypt",
-        "kms:GenerateDataKey",
-        "lambda:AssociateRuntimeAlias",
-        "lambda:DeleteFunctionCodeSigningConfig",
-        "lambda:GetCodeSigningConfig",
-        "lambda:GetLayerVersion",
-        "lambda:PassCapacityProvider",
-        "lambda:PublishVersion",
-        "lambda:PutFunctionCodeSigningConfig",
-        "lambda:PutFunctionRecursionConfig",
-        "lambda:PutFunctionScalingConfig",
-        "lambda:PutRuntimeManagementConfig",
-        "s3files:ListMountTargets",
-    ),
-    "no log group has a policy, index or delivery": (
-        "firehose:TagDeliveryStream",
-        "logs:CreateLogDelivery",
-        "logs:DeleteDataProtectionPolicy",
-        "logs:DeleteIndexPolicy",
-        "logs:DeleteResourcePolicy",
-        "logs:PutBearerTokenAuthentication",
-        "logs:PutDataProtectionPolicy",
-        "logs:PutIndexPolicy",
-        "logs:PutLogGroupDeletionProtection",
-        "logs:PutResourcePolicy",
-        "s3:REST.PUT.OBJECT",
-    ),
-    "no bucket has access lists, analytics, replication, a website or tables": (
-        "s3:CreateBucketMetadataTableConfiguration",
-        "s3:DeleteBucketAnalyticsConfiguration",
-        "s3:DeleteBucketCors",
-        "s3:DeleteBucketEncryption",
-        "s3:DeleteBucketLifecycle",
-        "s3:DeleteBucketMetadataTableConfiguration",
-        "s3:DeleteBucketMetricsConfiguration",
-        "s3:DeleteBucketReplication",
-        "s3:DeleteBucketWebsite",
-        "s3:DeleteObject",
-        "s3:PutAccelerateConfiguration",
-        "s3:PutAnalyticsConfiguration",
-        "s3:PutBucketAbac",
-        "s3:PutBucketAcl",
-        "s3:PutBucketCORS",
-        "s3:PutBucketNotification",
-        "s3:PutBucketObjectLockConfiguration",
-        "s3:PutBucketReplication",
-        "s3:PutBucketWebsite",
-        "s3:PutIntelligentTieringConfiguration",
-        "s3:PutInventoryConfiguration",
-        "s3:PutMetricsConfiguration",
-        "s3:PutObjectAcl",
-        "s3:PutObjectLockConfiguration",
-        "s3:PutReplicationConfiguration",
-        "s3:UpdateBucketMetadataAnnotationTableConfiguration",
-        "s3:UpdateBucketMetadataInventoryTableConfiguration",
-        "s3:UpdateBucketMetadataJournalTableConfiguration",
-        "s3tables:CreateNamespace",
-        "s3tables:CreateTable",
-        "s3tables:CreateTableBucket",
-        "s3tables:GetTable",
-        "s3tables:GetTableMetadataLocation",
-        "s3tables:PutTableBucketPolicy",
-        "s3tables:PutTableEncryption",
-        "s3tables:PutTablePolicy",
-        "s3tables:UpdateTableMetadataLocation",
-    ),
-    "the trail is one account's, and has no insights, context or log group": (
-        "CloudTrail:PutEventConfiguration",
-        "CloudTrail:PutInsightSelectors",
-        "iam:CreateServiceLinkedRole",
-        "organizations:DescribeOrganization",
-        "organizations:ListAWSServiceAccessForOrganization",
-    ),
-    "no topic has a data protection policy": ("sns:PutDataProtectionPolicy",),
-    "nobody stops the transitions between stages in a template": (
-        "codepipeline:DisableStageTransition",
-        "codepipeline:EnableStageTransition",
-    ),
-}

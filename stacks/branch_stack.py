@@ -11,6 +11,7 @@ from constructs import Construct
 from cdk_mlops import DataScientistRole, ModelCleanup, ModelNames, ModelRegistry, StageDataBucket
 from stacks.branch import Branch
 from stacks.installation import Model, Settings
+from stacks.job_networks import network_of_branch
 from stacks.model_pipelines import ModelPipelines
 from stacks.registry_stack import names_of
 
@@ -77,6 +78,7 @@ class BranchStack(cdk.Stack):
             names=names,
             data=self.data,
             registry=self.registry,
+            network=network_of_branch(self._stage),
         )
         # Deleted the other way round: first what runs and writes, then what it has left, then the empty group.
         cleanup.node.add_dependency(group)

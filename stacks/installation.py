@@ -44,6 +44,22 @@ class Network:
 
 
 @dataclass(frozen=True)
+class NewNetwork:
+    """A network that each stage's stack makes for its jobs.
+
+    Attributes
+    ----------
+    interface_endpoints
+        Services that containers call through it; ours call none.
+    s3_prefix_list
+        The region's prefix list of S3, where the jobs' security group shall let out to S3 only.
+    """
+
+    interface_endpoints: tuple[str, ...]
+    s3_prefix_list: str | None
+
+
+@dataclass(frozen=True)
 class Schedule:
     """When batches are scored."""
 
@@ -143,7 +159,7 @@ class Stage:
     name: StageName
     account: str
     region: str
-    network: Network | None
+    network: Network | NewNetwork | None
     alert_topic_name: str
     shares_account: bool
 
@@ -175,7 +191,7 @@ class Settings:
     region: str
     people: People
     email: str | None
-    networks: Mapping[str, Network]
+    networks: Mapping[str, Network | NewNetwork]
     monitor: str
     alert_topic_name: str
     models: tuple[Model, ...]

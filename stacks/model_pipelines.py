@@ -39,6 +39,8 @@ class ModelPipelines(Construct):
         The model's names as the library takes them.
     data, registry
         Where the pipelines read and write.
+    network
+        Where their jobs run; None leaves it to SageMaker.
 
     Attributes
     ----------
@@ -59,11 +61,13 @@ class ModelPipelines(Construct):
         names: ModelNames,
         data: DataBucket,
         registry: ModelRegistry,
+        network: JobNetwork | None,
     ) -> None:
         super().__init__(scope, construct_id)
         verify(model.folder)
         self._settings, self._stage, self._model = settings, stage, model
         self._data, self._registry, self._names = data, registry, names
+        self._network = network
         self._compiled = definitions.load(model.folder, settings.variant)
         self._code = _code_folder(model.folder)
         monitored_elsewhere = settings.monitor == "model-monitor"
@@ -105,7 +109,7 @@ class ModelPipelines(Construct):
             registry=self._registry,
             functions=[self.resolver.function, self.recorder.function],
             image_repository_arns=[_repository_arn(settings, image) for image in settings.images],
-            network=_network(stage),
+            network=self._network,
             isolated_processing=settings.monitor == "own",
         )
         return SageMakerPipeline(
@@ -164,13 +168,10 @@ class ModelPipelines(Construct):
             }
             if settings.monitor == "own":  # Model Monitor's limits are in its baseline
                 values["DriftThreshold"] = str(model.thresholds.drift)
-        if stage.network is not None:
-            first, second = stage.network.subnets
-            values |= {
-                "SubnetId1": first,
-                "SubnetId2": second,
-                "SecurityGroupId": stage.network.security_group,
-            }
+        if self._network is not None:
+            first, second = self._network.subnets
+            (group,) = self._network.security_groups
+            values |= {"SubnetId1": first, "SubnetId2": second, "SecurityGroupId": group}
         if settings.monitor == "model-monitor":
             values["MonitorImageUri"] = settings.monitor_image_uri
         return values
@@ -181,12 +182,6 @@ def _versions(settings: Settings, stage: Stage) -> Literal["approved", "released
     if stage.name != "prod":
         return "any"
     return "released" if settings.delivery and settings.delivery.approve_versions else "approved"
-
-
-def _network(stage: Stage) -> JobNetwork | None:
-    if stage.network is None:
-        return None
-    return JobNetwork(subnets=stage.network.subnets, security_groups=(stage.network.security_group,))
 
 
 def _repository_arn(settings: Settings, image: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import available_timezones
@@ -22,13 +22,13 @@ from stacks.installation import (
     Delivery,
     InstanceTypes,
     Model,
-    Network,
     People,
     RetrainOn,
     Schedule,
     Settings,
     Thresholds,
 )
+from stacks.network_settings import networks
 from stacks.section import Section, SettingsError, suggestion
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ def commit() -> str:
 def _settings(top: Section) -> Settings:
     accounts = _accounts(top.section("accounts"))
     region = _region(top)
-    networks = _networks(top, [stage for stage in STAGES if stage in accounts])
+    stages = [stage for stage in STAGES if stage in accounts]
     schedule = _schedule(top.section("schedule"), None)
     thresholds = top.section("thresholds")
     retrain_on = top.choice("retrain_on", "drift", RETRAIN_ON)
@@ -160,7 +160,7 @@ def _settings(top: Section) -> Settings:
         region=region,
         people=_people(top.section("people")),
         email=top.optional_text("email", pattern=EMAIL[0], rule=EMAIL[1]),
-        networks=networks,
+        networks=networks(top.section("network"), stages),
         monitor=top.choice("monitor", "own", MONITORS),
         alert_topic_name=top.text(
             "alert_topic_name",
@@ -214,31 +214,6 @@ def _people(section: Section) -> People:
     )
     section.done()
     return people
-
-
-def _networks(top: Section, stages: Sequence[str]) -> Mapping[str, Network]:
-    section = top.section("network")
-    networks: dict[str, Network] = {}
-    for stage in stages:
-        if section.raw(stage) is None:
-            continue
-        part = section.section(stage)
-        subnets = part.texts("subnets", pattern=r"subnet-[0-9a-f]+", rule="subnet ids such as subnet-0a1b2c")
-        if len(subnets) != 2:
-            raise part.fail("subnets", "must hold two subnet ids")
-        group = part.text(
-            "security_group", None, pattern=r"sg-[0-9a-f]+", rule="be a security group id such as sg-0a1b2c"
-        )
-        part.done()
-        networks[stage] = Network(subnets=(subnets[0], subnets[1]), security_group=group)
-    section.done()
-    missing = [stage for stage in stages if stage not in networks]
-    if networks and missing:
-        raise SettingsError(
-            f"{section.path} names {' and '.join(networks)} only: all stages run the same definitions;"
-            f" name {' and '.join(missing)} too, or none"
-        )
-    return networks
 
 
 def _schedule(section: Section, default: Schedule | None) -> Schedule:

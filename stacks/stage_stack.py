@@ -17,6 +17,7 @@ from cdk_mlops import (
 )
 from stacks.branch import MARK
 from stacks.installation import Model, Settings, StageName
+from stacks.job_networks import network_of
 from stacks.model_pipelines import ModelPipelines, removal_of
 from stacks.registry_stack import names_of
 
@@ -95,6 +96,7 @@ class StageStack(cdk.Stack):
             if checkers
             else None
         )
+        self._network = network_of(self, stage, data=self.data, registry=self.registry)
         self.models = {model.folder: self._pipelines(model) for model in settings.models}
 
     def _pipelines(self, model: Model) -> ModelPipelines:
@@ -108,4 +110,5 @@ class StageStack(cdk.Stack):
             names=names_of(model),
             data=self.data,
             registry=self.registry,
+            network=self._network,
         )

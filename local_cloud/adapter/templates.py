@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
 
-from local_cloud.adapter import hooks, trails, web_identity
+from local_cloud.adapter import hooks, networks, trails, web_identity
 
 Properties = dict[str, Any]
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -296,6 +296,7 @@ def install(sagemaker: ModuleType) -> None:
     provisioners._REPLACING_PROPERTIES["AWS::Events::EventBusPolicy"] = ("EventBusName", "StatementId")
     provisioners._REPLACING_PROPERTIES["AWS::Scheduler::Schedule"] = ("Name", "GroupName")
     web_identity.install()
+    networks.install()
     _refuse_existing("AWS::KMS::Alias", _existing_alias)
     _refuse_existing("AWS::IAM::Role", _existing_role)
     _also("AWS::S3::Bucket", _bucket)

@@ -48,13 +48,45 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"people": {"approvers": ["alice"]}}, ["mlops.people.approvers", "ARN", "'alice'"]),
     ({"people": {"require_mfa": "yes"}}, ["mlops.people.require_mfa", "true or false", "'yes'"]),
     (
-        {"network": {"dev": {"subnets": ["subnet-1"], "security_group": "sg-1"}}},
+        {"network": {"dev": {"subnets": ["subnet-0123456a"], "security_group": "sg-0123456c"}}},
         ["mlops.network.dev.subnets", "two"],
     ),
     (
-        {"network": {"dev": {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"}}},
+        {
+            "network": {
+                "dev": {"subnets": ["subnet-0123456a", "subnet-0123456b"], "security_group": "sg-0123456c"}
+            }
+        },
         ["mlops.network", "prod too"],
     ),
+    (
+        {"network": {"dev": {"subnets": ["subnet-1", "subnet-0123456b"], "security_group": "sg-1"}}},
+        ["mlops.network.dev.subnets", "'subnet-1'", "such as subnet-0123456789abcdef0"],
+    ),
+    (
+        {"network": {"dev": {"subnets": ["subnet-0123456a", "subnet-0123456b"], "security_group": "sg-1"}}},
+        ["mlops.network.dev.security_group", "'sg-1'"],
+    ),
+    ({"network": {"create": "yes"}}, ["mlops.network.create", "true or false", "'yes'"]),
+    (
+        {
+            "network": {
+                "create": True,
+                "dev": {"subnets": ["subnet-0123456a", "subnet-0123456b"], "security_group": "sg-0123456c"},
+            }
+        },
+        ["mlops.network.create", "dev has one named", "one or the other"],
+    ),
+    (
+        {"network": {"create": True, "interface_endpoints": ["log"]}},
+        ["mlops.network.interface_endpoints", "'log'", "did you mean 'logs'"],
+    ),
+    (
+        {"network": {"create": True, "s3_prefix_list": "s3"}},
+        ["mlops.network.s3_prefix_list", "such as pl-63a5400a", "'s3'"],
+    ),
+    ({"network": {"interface_endpoints": ["logs"]}}, ["mlops.network.interface_endpoints", "create to true"]),
+    ({"network": {"s3_prefix_list": "pl-63a5400a"}}, ["mlops.network.s3_prefix_list", "create to true"]),
     (
         {"delivery": {"repository": "a/b", "connection_arn": "arn:nope"}},
         ["mlops.delivery.connection_arn", "CodeConnections"],
@@ -78,7 +110,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {
             "accounts": {"staging": "444444444444"},
             "network": {
-                s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"} for s in ("dev", "prod")
+                s: {"subnets": ["subnet-0123456a", "subnet-0123456b"], "security_group": "sg-0123456c"}
+                for s in ("dev", "prod")
             },
         },
         ["mlops.network", "dev and prod only", "staging too"],
@@ -194,12 +227,15 @@ def test_a_region_brings_its_partition(region: str, partition: str) -> None:
         (
             {
                 "network": {
-                    s: {"subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1"}
+                    s: {"subnets": ["subnet-0123456a", "subnet-0123456b"], "security_group": "sg-0123456c"}
                     for s in ("dev", "prod")
                 }
             },
             "vpc",
         ),
+        ({"network": {"create": True}}, "vpc"),
+        ({"network": {"create": True}, "monitor": "model-monitor"}, "model-monitor-vpc"),
+        ({"network": {"create": False}}, "default"),
     ],
 )
 def test_settings_choose_the_compiled_variant(values: dict[str, Any], variant: str) -> None:

@@ -43,6 +43,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "models": [{"folder": "mammography"}],
         "accounts": dict.fromkeys(("registry", "dev", "prod"), "111111111111"),
     },
+    "new-network": {
+        "models": [{"folder": "mammography"}],
+        "network": {"create": True, "interface_endpoints": ["ecr.api", "ecr.dkr", "logs"]},
+    },
     "elsewhere": {"models": [{"folder": "mammography"}], "region": "cn-north-1"},
 }
 

@@ -10,6 +10,7 @@ from cdk_mlops.delivery_alerts import DeliveryAlerts
 from cdk_mlops.github_delivery_role import GitHubDeliveryRole
 from cdk_mlops.jenkins_delivery_role import JenkinsDeliveryRole
 from cdk_mlops.job_network import JobNetwork
+from cdk_mlops.job_vpc import JobVpc
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
 from cdk_mlops.model_cleanup import ModelCleanup
 from cdk_mlops.model_names import ModelNames
@@ -45,6 +46,7 @@ __all__ = [
     "InferenceRole",
     "JenkinsDeliveryRole",
     "JobNetwork",
+    "JobVpc",
     "KmsSharedKey",
     "ModelCleanup",
     "ModelNames",
