@@ -79,6 +79,8 @@ class ModelPipelines(Construct):
             data_bucket=data,
             registry=registry,
             versions=_versions(settings, stage),
+            # A branch's versions lie beside its artifacts in dev's account: who may write these approves those.
+            approvals_recorded=model.branch_of is None,
         )
         self.recorder = RunRecorder(
             self,
@@ -86,6 +88,7 @@ class ModelPipelines(Construct):
             model=names,
             stage=stage.name,
             data_bucket=data,
+            registry=registry,
             writes_verdicts=monitored_elsewhere,
         )
         # One a model: a resource can't change its provider later, so it must not depend on how many models there are.

@@ -72,6 +72,7 @@ class FakeS3(Service):
         self.page = page
         self.before_put: Callable[[str, str], None] | None = None
         self.modified: dict[str, datetime] = {}  # by key; else long ago
+        self.version_ids: dict[str, str] = {}  # by key; else made of the bytes
 
     def put_object(self, **request: Any) -> dict[str, Any]:
         bucket, key, body = request["Bucket"], request["Key"], bytes(request["Body"])
@@ -100,7 +101,8 @@ class FakeS3(Service):
         if body is None:
             # without s3:ListBucket for exactly this call S3 doesn't say that a key is missing
             raise refusal("AccessDenied", "Access Denied")
-        return {"Body": io.BytesIO(body), "ETag": etag(body)}
+        version = self._version(request["Key"], body)
+        return {"Body": io.BytesIO(body), "ETag": etag(body), "VersionId": version}
 
     def list_objects_v2(self, **request: Any) -> dict[str, Any]:
         self._receive("ListObjectsV2", request)
@@ -119,6 +121,27 @@ class FakeS3(Service):
         if answer["IsTruncated"]:
             answer["NextContinuationToken"] = str(end)
         return answer if contents else {"IsTruncated": False}
+
+    def list_object_versions(self, **request: Any) -> dict[str, Any]:
+        """Current versions only, and no delete markers."""
+        self._receive("ListObjectVersions", request)
+        objects = self._bucket(request["Bucket"])
+        found = [
+            {
+                "Key": key,
+                "VersionId": self._version(key, objects[key]),
+                "IsLatest": True,
+                "ETag": etag(objects[key]),
+                "Size": len(objects[key]),
+                "LastModified": self.modified.get(key, NOW - timedelta(days=365)),
+            }
+            for key in sorted(objects)
+            if key.startswith(request.get("Prefix", ""))
+        ]
+        return {"IsTruncated": False, **({"Versions": found} if found else {})}
+
+    def _version(self, key: str, body: bytes) -> str:
+        return self.version_ids.get(key, f"v-{etag(body)[1:13]}")
 
     def json(self, bucket: str, key: str) -> dict[str, Any]:
         """What an object holds."""
@@ -221,6 +244,7 @@ class FakeSageMaker(Service):
         self.parameters: dict[str, str] = {}
         self.execution: dict[str, Any] = {}
         self.packages: list[dict[str, Any]] = []
+        self.caller = f"arn:aws:sts::{REGISTRY}:assumed-role/mlops-registry-recorder/function"
         self.polls_to_stop = 1
         self._tokens: dict[str, Any] = {}
 
@@ -381,6 +405,16 @@ class FakeSageMaker(Service):
             if one["ModelPackageArn"] == request["ModelPackageName"]:
                 return dict(one)
         raise refusal("ValidationException", f"ModelPackage {request['ModelPackageName']} does not exist.")
+
+    def update_model_package(self, **request: Any) -> dict[str, Any]:
+        """Properties that aren't named go, as the documentation doesn't say that they stay."""
+        self._receive("UpdateModelPackage", request)
+        for one in self.packages:
+            if one["ModelPackageArn"] == request["ModelPackageArn"]:
+                one.update({key: value for key, value in request.items() if key != "ModelPackageArn"})
+                one["LastModifiedBy"] = {"IamIdentity": {"Arn": self.caller}}
+                return {"ModelPackageArn": one["ModelPackageArn"]}
+        raise refusal("ValidationException", f"ModelPackage {request['ModelPackageArn']} does not exist.")
 
     def _paged(self, field: str, items: list[Any], request: dict[str, Any]) -> dict[str, Any]:
         start = int(request.get("NextToken", 0))

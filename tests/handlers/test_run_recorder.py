@@ -16,6 +16,7 @@ from run_recorder.recorder import (
 )
 from run_recorder.verdicts import BadVerdict
 from shared import aws
+from shared.artifacts import FILES, ModelArtifactChanged
 from shared.objects import ObjectStore, UnreadableObject
 from tests.handlers.fake_aws import NOW, FakeCloudWatch, FakeEvents, FakeS3, refusal
 
@@ -37,7 +38,10 @@ VERDICT = {
 
 class World:
     def __init__(self) -> None:
-        self.s3, self.events, self.cloudwatch = FakeS3(DATA), FakeEvents(), FakeCloudWatch()
+        self.s3, self.events, self.cloudwatch = FakeS3(DATA, "artifacts"), FakeEvents(), FakeCloudWatch()
+        for file in FILES:
+            self.s3.put("artifacts", f"model/{file}")
+            self.s3.version_ids[f"model/{file}"] = f"{file}-1"
         self.recorder = Recorder(
             Settings("prod", "model", DATA, "cdk-mlops"),
             lambda bucket: ObjectStore(self.s3, bucket),
@@ -73,6 +77,8 @@ class World:
             "code_uri": "s3://data/model/scripts/abc",
             "git_commit": "1234567",
             "definition_sha256": "def",
+            **{f"{file}_uri": f"s3://artifacts/model/{file}" for file in FILES},
+            "file_versions": " ".join(f"{file}-1" for file in FILES),
         }
         return self.do("record_predictions", **{**inputs, **more})
 
@@ -250,6 +256,41 @@ def test_the_last_scoring_of_a_batch_is_the_one_that_is_kept(world: World) -> No
     assert world.s3.json(DATA, "model/state/scored/d1.json")["model_version"] == "2"
 
 
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("folder", ["inference", "checks"])
+def test_predictions_of_a_version_whose_file_was_written_meanwhile_are_not_recorded(
+    world: World, file: str, folder: str
+) -> None:
+    key = f"model/{folder}/run1/predictions"
+    world.s3.put(DATA, f"{key}/batch.csv.out", b"1,0.5\n")
+    world.s3.version_ids[f"model/{file}"] = "forged"
+    with pytest.raises(ModelArtifactChanged) as caught:
+        world.predictions(predictions_uri=f"s3://{DATA}/{key}")
+    message = str(caught.value)
+    assert message.startswith(f"s3://artifacts/model/{file} of version 1 is S3 version forged, written at ")
+    assert f"while the run used S3 version {file}-1" in message
+    assert message.endswith(f"the predictions in s3://{DATA}/{key} must not be used")
+    assert "model/state/scored/d1.json" not in world.s3.objects[DATA]
+    assert world.cloudwatch.values() == {}
+
+
+def test_predictions_of_a_version_whose_file_is_gone_are_not_recorded(world: World) -> None:
+    world.s3.put(DATA, "model/inference/run1/predictions/batch.csv.out", b"1,0.5\n")
+    del world.s3.objects["artifacts"]["model/statistics"]
+    with pytest.raises(
+        ModelArtifactChanged, match="statistics of version 1 was deleted while the run used it"
+    ):
+        world.predictions()
+
+
+@pytest.mark.parametrize("given", ["", "model-1", "model-1 statistics-1 constraints-1 more"])
+def test_without_the_s3_versions_that_the_run_used_nothing_is_recorded(world: World, given: str) -> None:
+    world.s3.put(DATA, "model/inference/run1/predictions/batch.csv.out", b"1,0.5\n")
+    with pytest.raises(BadRequest, match="'file_versions'"):
+        world.predictions(file_versions=given)
+    assert "model/state/scored/d1.json" not in world.s3.objects[DATA]
+
+
 @pytest.mark.parametrize("key", ["predictions-of-someone-else/a.out", "predictions/"])
 def test_missing_predictions_fail_the_run_and_record_nothing(world: World, key: str) -> None:
     world.s3.put(DATA, f"model/inference/run1/{key}", b"" if key.endswith("/") else b"1")
@@ -367,6 +408,8 @@ def test_the_function_says_the_name_of_what_went_wrong_first(
             "predictions_uri": f"s3://{DATA}/model/inference/run1/predictions",
             "rows": "1",
             "execution_id": "run1",
+            **{f"{file}_uri": f"s3://artifacts/model/{file}" for file in FILES},
+            "file_versions": " ".join(f"{file}-1" for file in FILES),
         },
         None,
     )

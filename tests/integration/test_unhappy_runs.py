@@ -60,9 +60,9 @@ def test_an_approval_does_not_cover_files_that_were_written_after_it(loop: Loop)
         run = loop.score("prod")
     finally:
         loop.set_status(number, "Rejected")
-    assert words(run).startswith(f"VersionChanged: s3://{bucket}/{copy} was written at ")
+    assert words(run).startswith(f"ModelArtifactChanged: s3://{bucket}/{copy} of version {number} is ")
     (alert,) = loop.alerts(run)
-    assert f"after version {number} was registered" in alert["body"]
+    assert "after the version was registered" in alert["body"]
     assert loop.score("prod").model_version == 1
 
 

@@ -125,7 +125,9 @@ def add_model(
     resolver = mlops.ModelResolver(
         scope, "Resolver", model=model, stage=name, data_bucket=data, registry=registry
     )
-    recorder = mlops.RunRecorder(scope, "Recorder", model=model, stage=name, data_bucket=data)
+    recorder = mlops.RunRecorder(
+        scope, "Recorder", model=model, stage=name, data_bucket=data, registry=registry
+    )
     functions = [resolver.function, recorder.function]
     common: dict[str, Any] = {
         "model": model,

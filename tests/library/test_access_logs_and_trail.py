@@ -185,10 +185,11 @@ def test_every_log_group_of_a_stage_is_encrypted_with_the_stages_key(stage: str)
         assert group["Properties"]["KmsKeyId"] == alias["TargetKeyId"]
 
 
-def test_the_registrys_log_group_is_encrypted_with_the_artifacts_key() -> None:
+@pytest.mark.parametrize("function", ["Notifier", "ApprovalRecorder"])
+def test_the_registrys_log_groups_are_encrypted_with_the_artifacts_key(function: str) -> None:
     template = registry_template()
     alias = only(template, "AWS::KMS::Alias", "RegistryKey")
-    assert only(template, "AWS::Logs::LogGroup")["KmsKeyId"] == alias["TargetKeyId"]
+    assert only(template, "AWS::Logs::LogGroup", function)["KmsKeyId"] == alias["TargetKeyId"]
 
 
 def test_cloudwatch_logs_may_use_a_stages_key_for_log_groups_of_functions_only_and_says_so_once() -> None:
@@ -212,7 +213,8 @@ def test_a_log_group_of_a_function_with_an_imported_key_keeps_the_services_own_e
         stack, "Data", bucket_name="mine", key_alias_arn=f"arn:aws:kms:{REGION}:{DEV}:alias/mine"
     )
     model = mlops.ModelNames(prefix="churn", model_name="churn-model", package_group="churn-group")
-    mlops.RunRecorder(stack, "Recorder", model=model, stage="dev", data_bucket=data)
+    registry = mlops.CrossAccountModelRegistry.from_attributes(stack, "Registry", account=DEV, region=REGION)
+    mlops.RunRecorder(stack, "Recorder", model=model, stage="dev", data_bucket=data, registry=registry)
     assert "KmsKeyId" not in only(template_of(stack), "AWS::Logs::LogGroup")
 
 
@@ -221,5 +223,6 @@ def test_a_key_of_another_stack_isnt_used_for_log_groups() -> None:
     second = cdk.Stack(first.node.root, "Second", env=cdk.Environment(account=DEV, region=REGION))  # type: ignore[arg-type]
     data = mlops.StageDataBucket(first, "Data", stage="dev")
     model = mlops.ModelNames(prefix="churn", model_name="churn-model", package_group="churn-group")
-    mlops.RunRecorder(second, "Recorder", model=model, stage="dev", data_bucket=data)
+    registry = mlops.CrossAccountModelRegistry.from_attributes(second, "Registry", account=DEV, region=REGION)
+    mlops.RunRecorder(second, "Recorder", model=model, stage="dev", data_bucket=data, registry=registry)
     assert "KmsKeyId" not in only(template_of(second), "AWS::Logs::LogGroup")

@@ -135,13 +135,13 @@ def test_there_is_no_approver_role_without_approvers() -> None:
 
 def test_approvers_are_told_when_a_version_waits_or_was_decided_and_reminded_daily() -> None:
     rules = [one["Properties"] for one in resources(registry_template(), "AWS::Events::Rule").values()]
-    waiting = next(rule for rule in rules if "EventPattern" in rule)
+    waiting = next(rule for rule in rules if "Rejected" in json.dumps(rule.get("EventPattern")))
     assert waiting["EventPattern"]["detail"]["ModelApprovalStatus"] == [
         "PendingManualApproval",
         "Approved",
         "Rejected",
     ]
-    reminder = next(rule for rule in rules if "ScheduleExpression" in rule)
+    reminder = next(rule for rule in rules if "remind" in rule["Targets"][0].get("Input", ""))
     assert reminder["ScheduleExpression"] == "rate(1 day)"
     assert reminder["Targets"][0]["Input"] == '{"action":"remind"}'
     for rule in rules:
@@ -149,25 +149,82 @@ def test_approvers_are_told_when_a_version_waits_or_was_decided_and_reminded_dai
         assert rule["Targets"][0]["DeadLetterConfig"]
 
 
-def test_a_message_to_approvers_that_could_not_be_sent_rings_an_alarm() -> None:
+def test_a_message_or_a_record_that_could_not_be_made_rings_an_alarm() -> None:
     template = registry_template()
     alarms = [one["Properties"] for one in resources(template, "AWS::CloudWatch::Alarm").values()]
-    (queue,), (topic,) = (resources(template, kind) for kind in ("AWS::SQS::Queue", "AWS::SNS::Topic"))
-    (function,) = resources(template, "AWS::Lambda::Function")
+    (topic,) = resources(template, "AWS::SNS::Topic")
+    queues, functions = (
+        sorted(resources(template, f"AWS::{kind}")) for kind in ("SQS::Queue", "Lambda::Function")
+    )
+    assert [name.startswith("RegistryApprovalRecorder") for name in (queues[0], functions[0])] == [True, True]
     watched = {one["AlarmName"]: one["Dimensions"][0]["Value"] for one in alarms}
     assert watched == {
-        "mlops-registry-notifier-dead-letters": {"Fn::GetAtt": [queue, "QueueName"]},
-        "mlops-registry-notifier-errors": {"Ref": function},
+        "mlops-registry-recorder-dead-letters": {"Fn::GetAtt": [queues[0], "QueueName"]},
+        "mlops-registry-recorder-errors": {"Ref": functions[0]},
+        "mlops-registry-notifier-dead-letters": {"Fn::GetAtt": [queues[1], "QueueName"]},
+        "mlops-registry-notifier-errors": {"Ref": functions[1]},
     }
     assert all(one["AlarmActions"] == [{"Ref": topic}] for one in alarms)
 
 
 def test_the_notifier_knows_the_groups_and_the_days() -> None:
-    function = only(registry_template(), "AWS::Lambda::Function")
+    function = only(registry_template(), "AWS::Lambda::Function", "Notifier")
     variables = function["Environment"]["Variables"]
     assert variables["GROUP_NAMES"] == MAMMO.package_group
     assert variables["REMINDER_DAYS"] == "3"
     assert function["Handler"] == "approval_notifier.handler.handle"
+
+
+def recorder_statements() -> dict[str, dict[str, Any]]:
+    """All that the function may do that records approvals, by Sid or by action where there is none."""
+    template = registry_template()
+    role = only(template, "AWS::IAM::Role", "ApprovalRecorder")
+    policy = only(template, "AWS::IAM::Policy", "ApprovalRecorder")
+    return {
+        one.get("Sid", json.dumps(one["Action"])): one
+        for document in (role["Policies"][0]["PolicyDocument"], policy["PolicyDocument"])
+        for one in document["Statement"]
+    }
+
+
+def test_what_records_an_approval_changes_versions_only_in_requests_that_name_no_status() -> None:
+    (change,) = [one for one in recorder_statements().values() if "Update" in json.dumps(one["Action"])]
+    assert change["Action"] == "sagemaker:UpdateModelPackage"
+    assert change["Condition"] == {"Null": {"sagemaker:ModelApprovalStatus": "true"}}
+    assert json.dumps(change["Resource"]).endswith(f':model-package/{MAMMO.package_group}/*"]]}}')
+
+
+def test_what_records_an_approval_reads_artifacts_and_writes_nothing_but_its_claims() -> None:
+    objects = {
+        json.dumps(one["Action"]): json.dumps(one["Resource"])
+        for one in recorder_statements().values()
+        if "Object" in json.dumps(one["Action"])
+    }
+    written = [resource for action, resource in objects.items() if "Put" in action or "Delete" in action]
+    assert len(written) == 1
+    assert "/_state/records/*" in written[0]
+    assert f"/{MAMMO.model_name}/*" in objects['"s3:GetObject"']
+
+
+def test_approvals_are_recorded_and_once_an_hour_all_are_looked_at() -> None:
+    template = registry_template()
+    rules = {key: one["Properties"] for key, one in resources(template, "AWS::Events::Rule").items()}
+    of_recorder = [rule for key, rule in rules.items() if key.startswith("RegistryApprovalRecorder")]
+    (approved,), (sweep,) = (
+        [rule for rule in of_recorder if part in rule] for part in ("EventPattern", "ScheduleExpression")
+    )
+    assert approved["EventPattern"]["detail"] == {"ModelApprovalStatus": ["Approved"]}
+    assert sweep["ScheduleExpression"] == "rate(1 hour)"
+    assert sweep["Targets"][0]["Input"] == '{"action":"sweep"}'
+    function = only(template, "AWS::Lambda::Function", "ApprovalRecorder")
+    assert function["Environment"]["Variables"]["GROUP_NAMES"] == MAMMO.package_group
+
+
+def test_stages_see_which_s3_versions_artifacts_are_and_read_only_the_current_ones() -> None:
+    allowed = bucket_statements()
+    assert allowed["StagesList"]["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"]
+    assert allowed["StagesRead"]["Action"] == "s3:GetObject"
+    assert "Delete" not in json.dumps([one for one in allowed.values() if one["Effect"] == "Allow"])
 
 
 def test_the_topic_is_encrypted_with_a_key_of_its_own_and_mails_the_approvers() -> None:

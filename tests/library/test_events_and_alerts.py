@@ -259,11 +259,37 @@ def test_the_recorder_announces_findings_only_under_our_name() -> None:
     }
 
 
-def test_the_resolver_reads_descriptions_of_versions_and_lists_artifacts_but_reads_none() -> None:
+@pytest.mark.parametrize("function", ["Resolver", "Recorder"])
+def test_the_functions_of_the_steps_see_which_s3_versions_artifacts_are_but_read_none(function: str) -> None:
+    role = statements(only(stage_template(), "AWS::IAM::Role", f"{function}FunctionRole"))
+    (about,) = [one for one in role.values() if "artifacts" in json.dumps(one)]
+    assert (about["Sid"], about["Action"]) == ("ArtifactVersions", "s3:ListBucketVersions")
+    assert about["Condition"] == {"StringLike": {"s3:prefix": [f"{MAMMO.model_name}/*"]}}
+
+
+def test_the_resolver_reads_descriptions_of_versions() -> None:
     role = statements(only(stage_template(), "AWS::IAM::Role", "ResolverFunctionRole"))
     assert "sagemaker:DescribeModelPackage" in json.dumps(list(role.values()))
-    about = [one for one in role.values() if "artifacts" in json.dumps(one)]
-    assert [(one["Sid"], one["Action"]) for one in about] == [("ArtifactsList", "s3:ListBucket")]
+
+
+@pytest.mark.parametrize(("recorded", "said"), [(True, "recorded"), (False, "unrecorded")])
+def test_a_registry_that_records_no_approvals_can_be_used_too(recorded: bool, said: str) -> None:
+    stack = new_stack()
+    registry = CrossAccountModelRegistry.from_attributes(stack, "Registry", account=PROD, region=REGION)
+    data = StageDataBucket.from_attributes(
+        stack, "Data", bucket_name="their-bucket", key_alias_arn=f"arn:aws:kms:{REGION}:{PROD}:alias/theirs"
+    )
+    ModelResolver(
+        stack,
+        "Resolver",
+        model=MAMMO,
+        stage="prod",
+        data_bucket=data,
+        registry=registry,
+        approvals_recorded=recorded,
+    )
+    variables = only(template_of(stack), "AWS::Lambda::Function")["Environment"]["Variables"]
+    assert variables["APPROVALS"] == said
 
 
 def test_a_stages_data_can_be_granted_by_prefix() -> None:

@@ -19,6 +19,7 @@ from cdk_mlops._statements import Statement, arn, grant, iam_arn, list_bucket, r
 from cdk_mlops._validation import check_account, check_bucket_name, check_principal, check_range, check_stage
 from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.alert_topic import AlertTopic
+from cdk_mlops.approval_recorder import ApprovalRecorder
 from cdk_mlops.kms_shared_key import ExternalPrincipals, KmsSharedKey, SharedKey
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import REGISTERED_AS, WAITING, ModelRegistry
@@ -59,6 +60,8 @@ class RegistryStage:
 
 class CrossAccountModelRegistry(ModelRegistry):
     """Artifacts bucket and key, a package group a model, the approver role, and alerts when a version waits.
+
+    What was approved is recorded on each version (`ApprovalRecorder`), so that stages use these very files.
 
     The bucket's and the key's policy grow with the stages, never with the models: they admit a stage's role
     path, and each role's own policy narrows to its model. The registry can be deployed before any role of the
@@ -172,6 +175,9 @@ class CrossAccountModelRegistry(ModelRegistry):
         function_alarm(self, "NotifierErrors", stage=_STAGE, function=self.notifier.function, topic=topic)
         if queue is not None:
             queue_alarm(self, "NotifierDeadLetters", stage=_STAGE, queue=queue, topic=topic)
+        self.approval_recorder = ApprovalRecorder(
+            self, "ApprovalRecorder", registry=self, models=models, alerts=self.alerts
+        )
         self.approver_role: iam.Role | None = None
         if approvers:
             self.approver_role = people_role(
@@ -297,7 +303,13 @@ class CrossAccountModelRegistry(ModelRegistry):
         everyone = {"ArnLike": {"aws:PrincipalArn": readers}}
         admit = self.artifacts_bucket.add_to_resource_policy
         admit(
-            self._resource_statement("StagesList", ["s3:ListBucket"], [self.artifacts_bucket_arn], everyone)
+            self._resource_statement(
+                "StagesList",
+                # versions: their functions compare a model's files with those that were approved
+                ["s3:ListBucket", "s3:ListBucketVersions"],
+                [self.artifacts_bucket_arn],
+                everyone,
+            )
         )
         admit(
             self._resource_statement(

@@ -81,6 +81,10 @@ class ModelRegistry(Construct):
         """Return the permission to list a model's artifacts, without reading them."""
         return list_bucket("ArtifactsList", self.artifacts_bucket_arn, [f"{model.model_name}/*"])
 
+    def compare_artifacts_statement(self, model: ModelNames) -> Statement:
+        """Return the permission to see which S3 versions of a model's artifacts there are, without reading them."""
+        return self._list_versions("ArtifactVersions", [f"{model.model_name}/*"])
+
     def read_statements(self, model: ModelNames) -> list[Statement]:
         """Return the permissions to find a model's versions, read their artifacts and make SageMaker models of them."""
         return [
@@ -143,6 +147,24 @@ class ModelRegistry(Construct):
             ]
         return statements
 
+    def record_statements(self, models: Sequence[ModelNames]) -> list[Statement]:
+        """Return the permissions to read the models' artifacts and write properties onto their versions.
+
+        A request that names an approval status is not covered, whichever it is.
+        """
+        no_status = {"Null": {"sagemaker:ModelApprovalStatus": "true"}}
+        statements = []
+        for start in range(0, len(models), _MODELS_A_STATEMENT):
+            some, number = models[start : start + _MODELS_A_STATEMENT], start // _MODELS_A_STATEMENT + 1
+            versions = [arn for model in some for arn in self.version_resources(model)]
+            below = [f"{model.model_name}/*" for model in some]
+            statements += [
+                Statement(f"Record{number}", ["sagemaker:UpdateModelPackage"], versions, no_status),
+                self._list_versions(f"ArtifactVersions{number}", below),
+                read_objects(f"ArtifactsRead{number}", self.artifacts_bucket_arn, below),
+            ]
+        return statements
+
     @staticmethod
     def never_approve() -> Statement:
         """Return the explicit denial of changing any version's status."""
@@ -175,6 +197,10 @@ class ModelRegistry(Construct):
             read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
             *self.key.statements("decrypt", sid="ArtifactsKey"),
         ]
+
+    def _list_versions(self, sid: str, prefixes: Sequence[str]) -> Statement:
+        prefix = {"StringLike": {"s3:prefix": list(prefixes)}}
+        return Statement(sid, ["s3:ListBucketVersions"], [self.artifacts_bucket_arn], prefix)
 
     def _arn(self, resource: str) -> str:
         return arn(self, "sagemaker", resource, account=self.account, region=self.registry_region)

@@ -31,12 +31,15 @@ class ModelResolver(Construct):
     data_bucket
         Where batches lie.
     registry
-        Where versions are. The function reads their descriptions, and of their artifacts only when they were
-        written: a version whose files are younger than itself is refused.
+        Where versions are. The function reads their descriptions, and of their artifacts only which S3 versions
+        there are: a version whose files are younger than itself, or aren't those that were approved, is refused.
     versions
         ``approved`` (default): a run that asks for a version that isn't approved is refused; ``released``: so is one
         that isn't released to prod, as its ModelLifeCycle says; ``any``: it may have it, so that a version can be
         tried before it is approved.
+    approvals_recorded
+        Whether the registry records what was approved, as `CrossAccountModelRegistry` does (default): an approved
+        version is then refused until it has a record. Set False for a registry without an `ApprovalRecorder`.
 
     Attributes
     ----------
@@ -59,6 +62,7 @@ class ModelResolver(Construct):
         data_bucket: DataBucket,
         registry: ModelRegistry,
         versions: Versions = "approved",
+        approvals_recorded: bool = True,
     ) -> None:
         check_stage("stage", stage)
         check_choice("versions", versions, VERSIONS)
@@ -76,7 +80,7 @@ class ModelResolver(Construct):
             description=f"Finds the version of {model.model_name}",
             statements=[
                 *registry.find_statements(model),
-                registry.list_artifacts_statement(model),
+                registry.compare_artifacts_statement(model),
                 list_bucket("ListBatches", data_bucket.bucket_arn, [data, checks, scored]),
                 read_objects("ReadScored", data_bucket.bucket_arn, [scored]),
                 *data_bucket.key.statements("decrypt", sid="DataKey"),
@@ -87,6 +91,7 @@ class ModelResolver(Construct):
                 "DATA_BUCKET": data_bucket.bucket_name,
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
                 "VERSIONS": versions,
+                "APPROVALS": "recorded" if approvals_recorded else "unrecorded",
             },
             timeout=Duration.seconds(60),
             log_key=data_bucket.key,

@@ -10,6 +10,7 @@ from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
 from cdk_mlops._statements import NO_RESOURCE, Statement, arn, list_bucket, read_objects, write_objects
 from cdk_mlops._validation import check_stage
 from cdk_mlops.model_names import ModelNames
+from cdk_mlops.model_registry import ModelRegistry
 from cdk_mlops.stage_data_bucket import DataBucket
 
 EVENT_SOURCE = "cdk-mlops"
@@ -27,6 +28,9 @@ class RunRecorder(Construct):
         Make the names of function and role.
     data_bucket
         Where the reports lie.
+    registry
+        Where versions are. Before it records predictions the function looks whether a file of the version was written
+        while the run used it; it reads none.
     writes_verdicts
         Whether it writes the verdict of Model Monitor's violations too. Default: no.
 
@@ -44,6 +48,7 @@ class RunRecorder(Construct):
         model: ModelNames,
         stage: str,
         data_bucket: DataBucket,
+        registry: ModelRegistry,
         writes_verdicts: bool = False,
     ) -> None:
         check_stage("stage", stage)
@@ -71,6 +76,7 @@ class RunRecorder(Construct):
                     "ReadReports", data_bucket.bucket_arn, [f"{run}/data-quality/*" for run in runs]
                 ),
                 write_objects("Record", data_bucket.bucket_arn, written),
+                registry.compare_artifacts_statement(model),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
                 Statement(
                     "Announce", ["events:PutEvents"], [arn(self, "events", "event-bus/default")], own_events

@@ -7,6 +7,7 @@ An exception's class is the first word of its message, because SageMaker shows o
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,29 +20,36 @@ from model_resolver.batches import (
     find_batch,
     refuse_scored,
 )
+from model_resolver.records import ApprovalNotRecorded, Records
 from model_resolver.versions import (
     NEWEST_APPROVED,
     BadVersion,
     IncompleteVersion,
     NoApprovedModel,
-    VersionChanged,
     VersionNotApproved,
     VersionNotFound,
     artifact_uri,
-    baseline_uris,
+    files_of,
     find_version,
     image_uri,
     newest_approved,
-    refuse_changed,
 )
 from shared import aws, environment, log
+from shared.artifacts import CONSTRAINTS, FILES, MODEL, STATISTICS, ModelArtifactChanged, uris_of
 from shared.objects import ObjectStore
 from shared.text import one_line, shorten
 
 # SageMaker: at most 1,024 characters a value of a Lambda step.
 VALUE_LIMIT = 1024
 
-OF_THE_VERSION = (NoApprovedModel, VersionNotFound, VersionNotApproved, IncompleteVersion, VersionChanged)
+OF_THE_VERSION = (
+    NoApprovedModel,
+    VersionNotFound,
+    VersionNotApproved,
+    IncompleteVersion,
+    ApprovalNotRecorded,
+    ModelArtifactChanged,
+)
 
 
 class BadRequest(Exception):
@@ -58,6 +66,8 @@ class Settings:
         Whether versions that aren't approved are refused, even where a run asks for one.
     only_released
         Whether approved versions are refused until they are released to prod.
+    approvals_recorded
+        Whether the registry records what was approved, so that an approved version without a record is refused.
     """
 
     stage: str
@@ -65,6 +75,7 @@ class Settings:
     data_bucket: str
     only_approved: bool = True
     only_released: bool = False
+    approvals_recorded: bool = True
 
     @classmethod
     def load(cls) -> Settings:
@@ -73,7 +84,8 @@ class Settings:
             environment.text(os.environ, name) for name in ("STAGE", "MODEL_NAME", "DATA_BUCKET")
         )
         versions = environment.one_of(os.environ, "VERSIONS", ("approved", "released", "any"), "approved")
-        return cls(stage, model, bucket, versions != "any", versions == "released")
+        approvals = environment.one_of(os.environ, "APPROVALS", ("recorded", "unrecorded"), "recorded")
+        return cls(stage, model, bucket, versions != "any", versions == "released", approvals == "recorded")
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,14 @@ class Resolver:
     settings: Settings
     sagemaker: Any
     open_bucket: Callable[[str], ObjectStore]
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def records(self) -> Records:
+        """What was approved of each version."""
+        return Records(
+            self.sagemaker, self.open_bucket, expected=self.settings.approvals_recorded, sleep=self.sleep
+        )
 
     def resolve_model(self, event: dict[str, Any]) -> dict[str, str]:
         """Resolve what an inference run works with."""
@@ -104,20 +124,20 @@ class Resolver:
             only_approved=self.settings.only_approved,
             only_released=self.settings.only_released,
         )
-        statistics, constraints = baseline_uris(package)
-        artifact = artifact_uri(package)
+        files = files_of(package)
         batch = find_batch(self.open_bucket, uri)
         if not rescore:
             store = self.open_bucket(self.settings.data_bucket)
             refuse_scored(store, self.settings.model_name, batch, version.number)
-        refuse_changed(self.open_bucket, version, (artifact, statistics, constraints))
+        current = self.records.check(version, package, files)
         return {
             "model_package_arn": version.arn,
             "model_version": str(version.number),
             "image_uri": image_uri(package),
-            "model_uri": artifact,
-            "statistics_uri": statistics,
-            "constraints_uri": constraints,
+            "model_uri": files[MODEL],
+            "statistics_uri": files[STATISTICS],
+            "constraints_uri": files[CONSTRAINTS],
+            "file_versions": " ".join(current[name].version_id for name in FILES),
             "batch_uri": batch.uri,
             "batch_digest": batch.digest,
         }
@@ -131,7 +151,7 @@ class Resolver:
             return {"champion_version": "none", "champion_uri": none_uri}
         version, package = found
         champion = artifact_uri(package)
-        refuse_changed(self.open_bucket, version, [champion])
+        self.records.check(version, package, uris_of(package))
         return {"champion_version": str(version.number), "champion_uri": champion}
 
 

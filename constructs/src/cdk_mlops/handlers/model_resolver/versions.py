@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from shared.aws import Arn, AwsError, is_missing, split_uri
-from shared.objects import ObjectStore
+from shared.artifacts import FILES, MODEL, uris_of
+from shared.aws import Arn, AwsError, is_missing
 from shared.registry import APPROVED, REJECTED, Version, group_name, is_released, list_versions
 
 NEWEST_APPROVED, NEWEST = "newest_approved", "newest"
@@ -31,10 +30,6 @@ class BadVersion(Exception):
 
 class IncompleteVersion(Exception):
     """A version lacks what a run needs of it."""
-
-
-class VersionChanged(Exception):
-    """A version's files aren't those that were approved."""
 
 
 def newest_approved(
@@ -141,26 +136,22 @@ def _named(group: str) -> str:
     return f"the package group {group_name(group)}{where}"
 
 
-def baseline_uris(package: dict[str, Any]) -> tuple[str, str]:
-    """URIs of the statistics and constraints that a version was trained with.
+def files_of(package: dict[str, Any]) -> dict[str, str]:
+    """URIs of a version's model artifact and baseline, by their names.
 
     Raises
     ------
     IncompleteVersion
-        It was registered without them.
+        It was registered without one of them.
     """
-    drift = package.get("DriftCheckBaselines", {}).get("ModelDataQuality", {})
-    metrics = package.get("ModelMetrics", {}).get("ModelDataQuality", {})
-    uris = [
-        drift.get(part, {}).get("S3Uri") or metrics.get(part, {}).get("S3Uri")
-        for part in ("Statistics", "Constraints")
-    ]
-    if not all(uris):
+    uris = uris_of(package)
+    artifact_uri(package)
+    if len(uris) < len(FILES):
         raise IncompleteVersion(
             f"{package.get('ModelPackageArn')} has no data-quality baseline: register it with DriftCheckBaselines."
             "ModelDataQuality statistics and constraints, or approve a version that has them"
         )
-    return str(uris[0]), str(uris[1])
+    return uris
 
 
 def image_uri(package: dict[str, Any]) -> str:
@@ -185,37 +176,7 @@ def artifact_uri(package: dict[str, Any]) -> str:
     IncompleteVersion
         It names none.
     """
-    containers = package.get("InferenceSpecification", {}).get("Containers", [])
-    for container in containers:
-        source = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get(
-            "S3DataSource", {}
-        ).get("S3Uri")
-        if source:
-            return str(source)
-    raise IncompleteVersion(f"{package.get('ModelPackageArn')} names no model artifact")
-
-
-def refuse_changed(open_bucket: Callable[[str], ObjectStore], version: Version, uris: Iterable[str]) -> None:
-    """Stop a run whose version was written over since it was registered.
-
-    Whoever trains may write artifacts, so an approval would be worth nothing if it outlived the files that people
-    looked at. SageMaker writes them before it registers the version.
-
-    Raises
-    ------
-    VersionChanged
-        A file is younger than the version, or gone.
-    """
-    for uri in uris:
-        bucket, key = split_uri(uri)
-        found = next((item for item in open_bucket(bucket).listing(key) if item.key == key), None)
-        if found is None:
-            raise VersionChanged(
-                f"{uri} of version {version.number} is gone: restore it, or reject the version"
-            )
-        if found.modified and version.created and found.modified > version.created:
-            raise VersionChanged(
-                f"{uri} was written at {found.modified:%Y-%m-%d %H:%M:%S} UTC, after version {version.number} was "
-                f"registered at {version.created:%Y-%m-%d %H:%M:%S} UTC: it isn't what was approved. Reject the "
-                "version and find out who wrote it"
-            )
+    uris = uris_of(package)
+    if MODEL not in uris:
+        raise IncompleteVersion(f"{package.get('ModelPackageArn')} names no model artifact")
+    return uris[MODEL]

@@ -13,6 +13,8 @@ from shared.text import one_line
 NO_APPROVED_MODEL = "NoApprovedModel"
 VERSION_NOT_FOUND = "VersionNotFound"
 VERSION_NOT_APPROVED = "VersionNotApproved"
+APPROVAL_NOT_RECORDED = "ApprovalNotRecorded"
+ARTIFACT_CHANGED = "ModelArtifactChanged"
 BATCH_NOT_FOUND = "BatchNotFound"
 BATCH_AMBIGUOUS = "BatchAmbiguous"
 BATCH_ALREADY_SCORED = "BatchAlreadyScored"
@@ -26,6 +28,8 @@ _WORDS = (
     NO_APPROVED_MODEL,
     VERSION_NOT_FOUND,
     VERSION_NOT_APPROVED,
+    APPROVAL_NOT_RECORDED,
+    ARTIFACT_CHANGED,
     BATCH_NOT_FOUND,
     BATCH_AMBIGUOUS,
     BATCH_ALREADY_SCORED,

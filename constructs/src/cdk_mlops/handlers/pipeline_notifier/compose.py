@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from pipeline_notifier import causes
+from pipeline_notifier import causes, versions
 from pipeline_notifier.events import DELIVERED
 from pipeline_notifier.facts import Facts, decision_key
 from pipeline_notifier.places import (
-    NEWEST_APPROVED,
     UNKNOWN_BATCH,
     again,
     bucket_page,
@@ -20,6 +17,7 @@ from pipeline_notifier.places import (
     step_logs,
     version_wanted,
 )
+from pipeline_notifier.words import Place, Words, decide, in_registry
 from shared.alerts import Alert
 from shared.checks import OF_A_CHECK
 from shared.text import number, one_line, short_number, shorten
@@ -31,6 +29,8 @@ _NOTHING_TO_SCORE = (
     causes.NO_APPROVED_MODEL,
     causes.VERSION_NOT_FOUND,
     causes.VERSION_NOT_APPROVED,
+    causes.APPROVAL_NOT_RECORDED,
+    causes.ARTIFACT_CHANGED,
     causes.BATCH_NOT_FOUND,
     causes.BATCH_ALREADY_SCORED,
 )
@@ -40,30 +40,6 @@ _RETRAINS_ON = {
     "any_failure": "any failure of its inference pipeline",
     "none": "nothing by itself",
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where this notifier works.
-
-    Parameters
-    ----------
-    registry_account
-        Account of the central registry, empty where it isn't known.
-    """
-
-    stage: str
-    data_bucket: str
-    registry_account: str = ""
-
-
-@dataclass(frozen=True)
-class Words:
-    """What differs from cause to cause."""
-
-    title: str
-    why: list[str]
-    todo: list[str]
 
 
 def compose(facts: Facts, place: Place) -> Alert:
@@ -180,56 +156,6 @@ def _check_todo(facts: Facts, place: Place) -> list[str]:
     return lines
 
 
-def _registry(place: Place) -> str:
-    return (
-        f" in the registry account {place.registry_account}"
-        if place.registry_account
-        else " in the registry account"
-    )
-
-
-def _decide(word: str, facts: Facts, version: object = "<number>") -> str:
-    return f"make {word} VERSION={version} MODEL={facts.model}"
-
-
-def _no_approved_model(facts: Facts, place: Place) -> Words:
-    return Words(
-        "nothing scored, no approved model version",
-        [f"NoApprovedModel: {facts.cause.message}"],
-        [
-            f"List the versions: make versions. Approve one{_registry(place)}: {_decide('approve', facts)}",
-            f"Without any version: {make_run('train', 'dev', facts.model)}",
-            f"Then score the batch: {again(facts, place.stage)}",
-        ],
-    )
-
-
-def _version_not_found(facts: Facts, place: Place) -> Words:
-    return Words(
-        "nothing scored, there is no such model version",
-        [f"VersionNotFound: {facts.cause.message}"],
-        [
-            "List the versions: make versions.",
-            f"Score the batch with another: {again(facts, place.stage, VERSION='<number>')}",
-            f"Or with the newest approved one: {again(facts, place.stage, VERSION=NEWEST_APPROVED)}",
-        ],
-    )
-
-
-def _version_not_approved(facts: Facts, place: Place) -> Words:
-    named = re.match(r"version (\d+) ", facts.cause.message)
-    version = named.group(1) if named else "<number>"
-    return Words(
-        "nothing scored, the model version is not approved",
-        [f"VersionNotApproved: {facts.cause.message}"],
-        [
-            f"If it should be used{_registry(place)}: {_decide('approve', facts, version)}",
-            f"Then score the batch: {again(facts, place.stage)}",
-            f"Or score it with the newest approved one: {again(facts, place.stage, VERSION=NEWEST_APPROVED)}",
-        ],
-    )
-
-
 def _batch_not_found(facts: Facts, place: Place) -> Words:
     return Words(
         "nothing scored, the batch is missing",
@@ -303,13 +229,13 @@ def _drift_todo(facts: Facts, place: Place) -> list[str]:
     waiting = decision.get("waiting_version")
     if decision.get("decision") == "started":
         lines.append(
-            f"When the new version waits for approval{_registry(place)}: make versions, "
-            f"then {_decide('approve', facts)}"
+            f"When the new version waits for approval{in_registry(place)}: make versions, "
+            f"then {decide('approve', facts)}"
         )
     elif waiting:
         lines.append(
-            f"Decide about version {waiting}{_registry(place)}: {_decide('approve', facts, waiting)} "
-            f"or {_decide('reject', facts, waiting)}"
+            f"Decide about version {waiting}{in_registry(place)}: {decide('approve', facts, waiting)} "
+            f"or {decide('reject', facts, waiting)}"
         )
     else:
         lines.append(
@@ -384,9 +310,11 @@ def _step_failed(facts: Facts, place: Place) -> Words:
 
 
 _WRITERS: dict[str, Callable[[Facts, Place], Words]] = {
-    causes.NO_APPROVED_MODEL: _no_approved_model,
-    causes.VERSION_NOT_FOUND: _version_not_found,
-    causes.VERSION_NOT_APPROVED: _version_not_approved,
+    causes.NO_APPROVED_MODEL: versions.no_approved_model,
+    causes.VERSION_NOT_FOUND: versions.version_not_found,
+    causes.VERSION_NOT_APPROVED: versions.version_not_approved,
+    causes.APPROVAL_NOT_RECORDED: versions.approval_not_recorded,
+    causes.ARTIFACT_CHANGED: versions.artifact_changed,
     causes.BATCH_NOT_FOUND: _batch_not_found,
     causes.BATCH_AMBIGUOUS: _batch_ambiguous,
     causes.BATCH_ALREADY_SCORED: _batch_already_scored,

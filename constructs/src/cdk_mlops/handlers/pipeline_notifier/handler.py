@@ -9,10 +9,10 @@ import os
 import time
 from typing import Any
 
-from pipeline_notifier.compose import Place
 from pipeline_notifier.events import read_run
 from pipeline_notifier.facts import WAIT_SECONDS, FactFinder
 from pipeline_notifier.notifier import RESERVE_SECONDS, Notifier
+from pipeline_notifier.words import Place
 from shared import aws, environment, log
 from shared.aws import Arn
 from shared.claims import PATIENCE_SECONDS, Claims

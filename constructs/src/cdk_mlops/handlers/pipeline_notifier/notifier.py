@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_notifier.compose import Place, bare_alert, compose
+from pipeline_notifier.compose import bare_alert, compose
 from pipeline_notifier.events import Run
 from pipeline_notifier.facts import FactFinder, Facts
+from pipeline_notifier.words import Place
 from shared import log
 from shared.alerts import Alert, publish
 from shared.claims import Claims

@@ -16,9 +16,20 @@ from run_recorder.recorder import (
 )
 from run_recorder.verdicts import MESSAGE_LIMIT
 from shared import aws, environment, log
+from shared.artifacts import ModelArtifactChanged
 from shared.claims import now_utc
 from shared.objects import ObjectStore, UnreadableObject
 from shared.text import one_line, shorten
+
+NAMED = (
+    BadRequest,
+    BadVerdict,
+    EventRefused,
+    FileMissing,
+    ModelArtifactChanged,
+    PredictionsMissing,
+    UnreadableObject,
+)
 
 
 def load_settings() -> Settings:
@@ -60,7 +71,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
     )
     try:
         answer = record(recorder, event)
-    except (BadRequest, BadVerdict, EventRefused, FileMissing, PredictionsMissing, UnreadableObject) as error:
+    except NAMED as error:
         # the same words with their name in front: all that people see of it is the step's failure reason
         named = type(error)(shorten(f"{type(error).__name__}: {one_line(error)}", MESSAGE_LIMIT))
         log.warning("the run stops", action=event.get("action"), reason=str(named))

@@ -11,6 +11,7 @@ from typing import Any
 from run_recorder.metrics import put_metrics
 from run_recorder.verdicts import LISTED, MESSAGE_LIMIT, BadVerdict, Verdict, from_violations
 from shared import log
+from shared.artifacts import FILES, ModelArtifactChanged, in_words, look_at
 from shared.aws import AwsError, split_uri
 from shared.checks import is_check
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
@@ -111,7 +112,18 @@ class Recorder:
         return {"message": shorten("the new model is not registered: " + "; ".join(reasons), MESSAGE_LIMIT)}
 
     def record_predictions(self, event: dict[str, Any]) -> dict[str, str]:
-        """Note that a batch is scored, after looking whether the predictions exist; a check is not noted."""
+        """Note that a batch is scored, after looking whether the predictions exist; a check is not noted.
+
+        SageMaker reads artifact and baseline by their keys, after ResolveModel has looked at them. Nobody in a stage
+        may delete an object's version, so a file that was written in between still shows here.
+
+        Raises
+        ------
+        ModelArtifactChanged
+            A file of the version was written while the run used it; nothing is noted.
+        PredictionsMissing
+            There are none.
+        """
         uri, digest = required(event, "predictions_uri"), required(event, "batch_digest")
         bucket, key = split_uri(uri)
         found = [item for item in self.open_bucket(bucket).listing(key) if item.size and _below(item, key)]
@@ -119,6 +131,7 @@ class Recorder:
             raise PredictionsMissing(
                 f"there is no prediction below {uri}: the transform ended without output"
             )
+        self._refuse_changed(event, uri)
         if self._is_check(uri):
             return {"predictions_uri": uri}
         execution_id = required(event, "execution_id")
@@ -140,6 +153,25 @@ class Recorder:
         own.write_json(f"{self.settings.model_name}/state/scored/{digest}.json", record)
         self._metrics({"BatchScored": 1, **({"RowsScored": rows} if rows is not None else {})})
         return {"predictions_uri": uri}
+
+    def _refuse_changed(self, event: dict[str, Any], predictions_uri: str) -> None:
+        number = required(event, "model_version")
+        uris = [required(event, f"{name}_uri") for name in FILES]
+        used = required(event, "file_versions").split()
+        if len(used) != len(uris):
+            raise BadRequest(
+                f"the step's input 'file_versions' must hold {len(uris)} ids, got '{' '.join(used)}'"
+            )
+        warning = f"the predictions in {predictions_uri} must not be used"
+        for (uri, now), version_id in zip(look_at(self.open_bucket, uris).items(), used, strict=True):
+            if now is None:
+                raise ModelArtifactChanged(
+                    f"{uri} of version {number} was deleted while the run used it: {warning}"
+                )
+            if now.version_id != version_id:
+                raise ModelArtifactChanged(
+                    f"{in_words(now, number)}, while the run used S3 version {version_id}: {warning}"
+                )
 
     def read_violations(self, event: dict[str, Any]) -> dict[str, str]:
         """Turn Model Monitor's report into action and message, and write verdict.json beside it."""

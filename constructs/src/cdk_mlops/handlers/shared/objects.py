@@ -31,6 +31,15 @@ class ObjectSummary:
 
 
 @dataclass(frozen=True)
+class ObjectVersion:
+    """The current S3 version of an object. Its bytes never change: whoever writes the key makes another version."""
+
+    uri: str
+    version_id: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
 class Document:
     """A JSON object and the ETag it was read with."""
 
@@ -72,6 +81,20 @@ class ObjectStore:
         page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
         # the exact key is the first of all that begin with it
         return any(item["Key"] == key for item in page.get("Contents", []))
+
+    def current_version(self, key: str) -> ObjectVersion | None:
+        """The current version of an object, or None where there is none or it was deleted.
+
+        It needs `s3:ListBucketVersions` and neither reads nor decrypts the object. In a bucket without versions the id
+        is `null`.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+        """
+        # the exact key is the first of all that begin with it, and its newest version the first of its versions
+        page = self.s3.list_object_versions(Bucket=self.bucket, Prefix=key)
+        for item in page.get("Versions", []):
+            if item["Key"] == key and item.get("IsLatest"):
+                return ObjectVersion(self.uri(key), str(item.get("VersionId", "null")), item["LastModified"])
+        return None
 
     def read_json(self, key: str) -> Document | None:
         """Read an object, or None where there is none.
