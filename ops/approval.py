@@ -59,6 +59,40 @@ class Approval:
         CommandError
             Where there is no such action, or it never asks.
         """
+        self._answer(
+            "Approved", codepipeline, summary, say=say, wait_seconds=wait_seconds, poll_seconds=poll_seconds
+        )
+
+    def reject(
+        self,
+        codepipeline: Any,
+        summary: str,
+        *,
+        say: Callable[[str], None],
+        wait_seconds: float = WAIT_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        """Wait until the action asks, and reject it: nobody should wait for what can't be told.
+
+        Raises
+        ------
+        CommandError
+            Where there is no such action, or it never asks.
+        """
+        self._answer(
+            "Rejected", codepipeline, summary, say=say, wait_seconds=wait_seconds, poll_seconds=poll_seconds
+        )
+
+    def _answer(
+        self,
+        status: str,
+        codepipeline: Any,
+        summary: str,
+        *,
+        say: Callable[[str], None],
+        wait_seconds: float,
+        poll_seconds: float,
+    ) -> None:
         end = time.monotonic() + wait_seconds
         while not (token := self._token(latest := self._latest(codepipeline))):
             if time.monotonic() >= end:
@@ -75,7 +109,7 @@ class Approval:
                 pipelineName=self.pipeline,
                 stageName=self.stage,
                 actionName=self.action,
-                result={"summary": summary[:_LONGEST_SUMMARY], "status": "Approved"},
+                result={"summary": summary[:_LONGEST_SUMMARY], "status": status},
                 token=token,
             )
         except refused as error:
@@ -83,7 +117,7 @@ class Approval:
                 raise
             say(f"{self} was answered by somebody else meanwhile")
             return
-        say(f"{self} is approved")
+        say(f"{self} is {status.lower()}")
 
     def _latest(self, codepipeline: Any) -> dict[str, Any]:
         """Return what is known of the action's latest run; nothing before the first."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import boto3
+import botocore.exceptions
 
 from ops.approval import POLL_SECONDS, WAIT_SECONDS, Approval
 from ops.deployed import Pair, pairs
@@ -61,6 +63,9 @@ def run(
 ) -> int:
     """Compare, tell, and where an approval waits, answer it or tell people what to look at.
 
+    Where that can't be told, the approval is rejected with the reason: else it would wait for seven days, and keep
+    back what comes after it.
+
     Parameters
     ----------
     stages
@@ -75,34 +80,67 @@ def run(
     int
         0 where nothing widens, or where people were told; 3 where something widens and no approval waits.
     """
-    asked = Approval.parse(approval) if approval else None
-    names = account_names(settings, stages)
+    if not approval:
+        return WIDENS if _compare(settings, account_names(settings, stages), folder, say) else 0
+    asked = Approval.parse(approval)
+    session = boto3.Session(region_name=settings.region)
+    wait = {"wait_seconds": wait_seconds, "poll_seconds": poll_seconds}
+    try:
+        names = account_names(settings, stages)
+        lines = _compare(settings, names, folder, say)
+        if lines:
+            _tell(session, asked, names, settings.commit, lines)
+    except Exception as error:  # whatever it is: nobody is told what to look at, so nobody could answer
+        _reject(session, asked, error, say=say, **wait)
+        raise
+    if lines:
+        say(f"{asked} waits for a person, who was told")
+    else:
+        commit = settings.commit[:12]
+        summary = f"Approved by make permissions: {NOTHING_WIDENS} in {', '.join(names)} with commit {commit}"
+        asked.approve(session.client("codepipeline"), summary, say=say, **wait)
+    return 0
+
+
+def _compare(settings: Settings, names: Sequence[str], folder: Path, say: Callable[[str], None]) -> list[str]:
     lines = widening(pairs(settings, names, folder))
     for line in lines:
         say(line)
     if not lines:
         say(f"{', '.join(names)}: {NOTHING_WIDENS}")
-    if asked is None:
-        return WIDENS if lines else 0
-    session = boto3.Session(region_name=settings.region)
-    if not lines:
-        commit = settings.commit[:12]
-        summary = f"Approved by make permissions: {NOTHING_WIDENS} in {', '.join(names)} with commit {commit}"
-        asked.approve(
+    return lines
+
+
+def _tell(session: Any, asked: Approval, names: Sequence[str], commit: str, lines: Sequence[str]) -> None:
+    topic_arn = os.environ.get("ALERTS_TOPIC_ARN") or os.environ.get("DELIVERY_TOPIC_ARN")
+    if not topic_arn:
+        raise CommandError("ALERTS_TOPIC_ARN is not set, so nobody can be told what widens")
+    subject, body = message(asked, names, commit, lines)
+    session.client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=body)
+
+
+def _reject(
+    session: Any,
+    asked: Approval,
+    error: Exception,
+    *,
+    say: Callable[[str], None],
+    wait_seconds: float,
+    poll_seconds: float,
+) -> None:
+    why = " ".join(str(error).split()) or type(error).__name__
+    summary = f"Rejected by make permissions, which broke: {why}"
+    try:
+        asked.reject(
             session.client("codepipeline"),
             summary,
             say=say,
             wait_seconds=wait_seconds,
             poll_seconds=poll_seconds,
         )
-        return 0
-    topic_arn = os.environ.get("ALERTS_TOPIC_ARN") or os.environ.get("DELIVERY_TOPIC_ARN")
-    if not topic_arn:
-        raise CommandError("ALERTS_TOPIC_ARN is not set, so nobody is told what widens; the approval waits")
-    subject, body = message(asked, names, settings.commit, lines)
-    session.client("sns").publish(TopicArn=topic_arn, Subject=subject, Message=body)
-    say(f"{asked} waits for a person, who was told")
-    return 0
+    except (CommandError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as second:
+        # The first error is the one to tell; the notifier says that the approval waits.
+        say(f"{asked} could not be rejected either: {' '.join(str(second).split())}")
 
 
 def message(asked: Approval, names: Sequence[str], commit: str, lines: Sequence[str]) -> tuple[str, str]:

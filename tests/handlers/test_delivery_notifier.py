@@ -184,6 +184,12 @@ def test_a_gate_that_broke_leaves_an_approval_waiting_which_people_are_told_at_o
     assert LOG in world.under("What to do next")
 
 
+def test_a_gate_that_broke_and_rejected_its_approval_is_told_by_the_executions_end() -> None:
+    world = World().gets_to("Staging", "ConfirmPermissions", "Failed", reason="it broke")
+    world.runs("Staging", "Permissions", "Failed", reason="AccessDenied")
+    assert world.tell(acts("Staging", "Permissions", "FAILED")) == "ignored"
+
+
 @pytest.mark.parametrize(("action", "state"), [("Permissions", "SUCCEEDED"), ("Check", "FAILED")])
 def test_other_builds_are_told_by_the_executions_end(action: str, state: str) -> None:
     assert World().tell(acts("Staging", action, state)) == "ignored"

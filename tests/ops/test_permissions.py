@@ -210,8 +210,63 @@ def test_fails_where_something_widens_and_nobody_could_be_told(
 ) -> None:
     monkeypatch.delenv("ALERTS_TOPIC_ARN")
     write(desk, WIDE)
-    with pytest.raises(CommandError, match="nobody is told"):
+    desk.aws.states = [{"status": "InProgress", "token": "new"}]
+    with pytest.raises(CommandError, match="nobody can be told"):
         desk.run(approval=ACTION)
+    assert rejected(desk).endswith("ALERTS_TOPIC_ARN is not set, so nobody can be told what widens")
+
+
+def rejected(desk: Desk) -> str:
+    """Return why the approval was rejected."""
+    (result,) = desk.aws.results
+    assert (result["token"], result["result"]["status"]) == ("new", "Rejected")
+    assert f"{ACTION} is rejected" in desk.said
+    return str(result["result"]["summary"])
+
+
+@pytest.mark.parametrize(
+    ("stages", "broken", "told"),
+    [
+        ("prod", "UPDATE_IN_PROGRESS", "is UPDATE_IN_PROGRESS"),
+        ("production", "UPDATE_COMPLETE", "STAGES must name some of"),
+    ],
+)
+def test_where_it_cannot_tell_the_approval_is_rejected_with_the_reason(
+    desk: Desk, stages: str, broken: str, told: str
+) -> None:
+    desk.aws.status = broken
+    desk.aws.states = [{}, {"status": "InProgress", "token": "new"}]
+    with pytest.raises(CommandError, match=told):
+        desk.run(stages, approval=ACTION)
+    assert told in rejected(desk)
+    assert desk.aws.mails == []
+
+
+def test_a_fault_of_the_program_rejects_it_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("Resources")
+
+    monkeypatch.setattr(permissions, "pairs", broken)
+    desk.aws.states = [{"status": "InProgress", "token": "new"}]
+    with pytest.raises(KeyError):
+        desk.run(approval=ACTION)
+    assert rejected(desk) == "Rejected by make permissions, which broke: 'Resources'"
+
+
+def test_where_it_cannot_be_rejected_either_the_first_reason_is_told(desk: Desk) -> None:
+    desk.aws.states = [{}]
+    with pytest.raises(CommandError, match="STAGES must name some of"):
+        desk.run("production", approval=ACTION)
+    assert desk.said == [
+        f"{ACTION} could not be rejected either: {ACTION} didn't ask for an approval within 0.05 s; if it does, a"
+        " person must answer"
+    ]
+
+
+def test_without_an_approval_nothing_is_rejected(desk: Desk) -> None:
+    with pytest.raises(CommandError, match="STAGES must name some of"):
+        desk.run("production")
+    assert desk.aws.results == []
 
 
 def test_a_person_who_was_faster_is_no_failure(desk: Desk) -> None:

@@ -71,6 +71,12 @@ class Facts:
         """Action that started last."""
         return self.actions[-1] if self.actions else None
 
+    def answered(self, stage: str) -> bool:
+        """Whether an approval of a stage has got its answer: it waits no longer."""
+        return any(
+            one.stage == stage and one.is_approval and one.status != "InProgress" for one in self.actions
+        )
+
     def variable(self, stage: str, name: str) -> str:
         """Value of a variable that an action of a stage has exported, or empty."""
         return next(

@@ -7,7 +7,7 @@ from typing import Any
 
 from delivery_notifier import releases
 from delivery_notifier.compose import bare_message, compose
-from delivery_notifier.events import Outcome
+from delivery_notifier.events import UNANSWERED, Outcome
 from delivery_notifier.facts import FactFinder, Facts
 from delivery_notifier.route import Route
 from shared import log
@@ -36,6 +36,8 @@ class Notifier:
             Another invocation is sending it: Lambda asks again later.
         """
         facts = self.finder.gather(self.route.pipeline, outcome)
+        if outcome.state == UNANSWERED and facts.answered(outcome.stage):
+            return {"notice": "ignored", "reason": "its approval was answered: the execution's end is told"}
         alert = self._write(facts)
         key = f"{FOLDER}/{self.route.pipeline}/{outcome.claim_name}.json"
         about = {
