@@ -1,24 +1,27 @@
-"""An installation whose jobs run in a network, and which delivers its predictions although the batch has drifted."""
+"""An installation whose jobs run in networks made for them, and which delivers its predictions despite drift."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ops import runs
-from tests.integration.loop import Loop
-from tests.stacks.installations import NETWORK
+from tests.integration.loop import Loop, is_denied
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-b")]
 
 SETTINGS = {
     "models": [{"folder": "mammography"}],
-    "network": {"dev": NETWORK, "prod": NETWORK},
+    "network": {"create": True, "interface_endpoints": ["logs"]},
     "predictions_on_drift": "deliver",
 }
-VPC = {"SecurityGroupIds": [NETWORK["security_group"]], "Subnets": NETWORK["subnets"]}
+Request = dict[str, Any]
+KINDS = {"ProcessingJob": "processing_job", "TrainingJob": "training_job", "TransformJob": "transform_job"}
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +33,165 @@ def inside(files: Path) -> Iterator[Loop]:
         yield installed
 
 
-def test_every_training_and_processing_job_runs_in_the_network(inside: Loop) -> None:
+@pytest.fixture(scope="module")
+def place(inside: Loop) -> Request:
+    """The network of dev's jobs, as EC2 knows it."""
+    ec2 = inside.client("dev", "ec2")
+    ours = [{"Name": "tag:Name", "Values": ["mlops-dev-jobs*"]}]
+    return {
+        "Subnets": sorted(one["SubnetId"] for one in ec2.describe_subnets(Filters=ours)["Subnets"]),
+        "SecurityGroupIds": [
+            one["GroupId"] for one in ec2.describe_security_groups(Filters=ours)["SecurityGroups"]
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def created(inside: Loop) -> dict[str, Request]:
+    """What each job of the training was created with, by step."""
     sagemaker = inside.client("dev", "sagemaker")
     (execution,) = inside.executions("dev", "train")
-    networks = {}
+    found = {}
     for step in runs.steps_of(sagemaker, execution):
         for kind, part in step.get("Metadata", {}).items():
-            name = part.get("Arn", "").rsplit("/", 1)[-1]
-            if kind == "ProcessingJob":
-                job = sagemaker.describe_processing_job(ProcessingJobName=name)
-                networks[step["StepName"]] = job["NetworkConfig"]["VpcConfig"]
-            elif kind == "TrainingJob":
-                networks[step["StepName"]] = sagemaker.describe_training_job(TrainingJobName=name)[
-                    "VpcConfig"
-                ]
-    assert networks == {"Mammo-PreProcessing": VPC, "Mammo-Train": VPC, "Mammo-Eval": VPC}
+            if kind in KINDS:
+                name = part["Arn"].rsplit("/", 1)[-1]
+                described = getattr(sagemaker, f"describe_{KINDS[kind]}")(**{f"{kind}Name": name})
+                members = sagemaker.meta.service_model.operation_model(f"Create{kind}").input_shape.members
+                found[step["StepName"]] = {key: value for key, value in described.items() if key in members}
+    return found
+
+
+def test_every_training_and_processing_job_runs_in_the_network_isolated_and_encrypted(
+    created: dict[str, Request], place: Request
+) -> None:
+    assert list(created) == ["Mammo-PreProcessing", "Mammo-Train", "Mammo-Eval"]
+    for request in created.values():
+        network = request.get("NetworkConfig", request)
+        assert sorted(network["VpcConfig"]["Subnets"]) == place["Subnets"]
+        assert network["VpcConfig"]["SecurityGroupIds"] == place["SecurityGroupIds"]
+        assert network["EnableNetworkIsolation"] is network["EnableInterContainerTrafficEncryption"] is True
+
+
+def without(*path: str) -> Callable[[Request], None]:
+    """Return a change that leaves a part of a request out."""
+
+    def change(request: Request) -> None:
+        for part in path[:-1]:
+            request = request[part]
+        del request[path[-1]]
+
+    return change
+
+
+def with_value(value: Any, *path: str) -> Callable[[Request], None]:
+    """Return a change of a part of a request."""
+
+    def change(request: Request) -> None:
+        for part in path[:-1]:
+            request = request[part]
+        request[path[-1]] = value
+
+    return change
+
+
+FOREIGN_KEY = "arn:aws:kms:us-east-1:444444444444:alias/theirs"
+CLUSTER = ("ProcessingResources", "ClusterConfig")
+REFUSED = [
+    ("Eval", "isolation", without("NetworkConfig", "EnableNetworkIsolation")),
+    ("Eval", "isolation", with_value(False, "NetworkConfig", "EnableNetworkIsolation")),
+    ("Eval", "encryption", without("NetworkConfig", "EnableInterContainerTrafficEncryption")),
+    ("Eval", "the network", without("NetworkConfig", "VpcConfig")),
+    ("Eval", "the subnet", with_value(["subnet-0123456789abcdef0"], "NetworkConfig", "VpcConfig", "Subnets")),
+    (
+        "Eval",
+        "the group",
+        with_value(["sg-0123456789abcdef0"], "NetworkConfig", "VpcConfig", "SecurityGroupIds"),
+    ),
+    ("Eval", "the volume's key", without(*CLUSTER, "VolumeKmsKeyId")),
+    ("Eval", "the volume's key", with_value(FOREIGN_KEY, *CLUSTER, "VolumeKmsKeyId")),
+    ("Eval", "the outputs' key", without("ProcessingOutputConfig", "KmsKeyId")),
+    ("Train", "isolation", with_value(False, "EnableNetworkIsolation")),
+    ("Train", "encryption", with_value(False, "EnableInterContainerTrafficEncryption")),
+    ("Train", "the network", without("VpcConfig")),
+    ("Train", "the volume's key", without("ResourceConfig", "VolumeKmsKeyId")),
+    ("Train", "the outputs' key", with_value(FOREIGN_KEY, "OutputDataConfig", "KmsKeyId")),
+]
+
+
+@pytest.fixture(scope="module")
+def stolen(inside: Loop) -> Any:
+    """SageMaker, as somebody with the credentials of dev's train role asks it."""
+    return inside.cloud.service_session(inside.role("dev", "train")).client("sagemaker")
+
+
+def create(sagemaker: Any, request: Request) -> None:
+    """Create a job as the request says."""
+    kind = "training_job" if "TrainingJobName" in request else "processing_job"
+    getattr(sagemaker, f"create_{kind}")(**request)
+
+
+@pytest.mark.parametrize(
+    ("step", "what", "change"), REFUSED, ids=[f"{step}-{what}" for step, what, _ in REFUSED]
+)
+def test_the_train_role_creates_no_job_that_lacks(
+    created: dict[str, Request], stolen: Any, step: str, what: str, change: Callable[[Request], None]
+) -> None:
+    request = copy.deepcopy(created[f"Mammo-{step}"])
+    change(request)
+    assert is_denied(lambda: create(stolen, request)), what
+
+
+@pytest.mark.parametrize("step", ["Eval", "Train"])
+def test_the_same_job_unchanged_is_refused_for_its_name_only(
+    created: dict[str, Request], stolen: Any, step: str
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        create(stolen, created[f"Mammo-{step}"])
+    assert refused.value.response["Error"]["Code"] == "ResourceInUse"
+
+
+def test_a_models_network_and_isolation_are_demanded_of_the_inference_role_too(
+    inside: Loop, place: Request
+) -> None:
+    role = inside.role("dev", "inference")
+    sagemaker = inside.cloud.service_session(role).client("sagemaker")
+    version = inside.client("registry", "sagemaker").describe_model_package(
+        ModelPackageName=f"{inside.package_arn}/1"
+    )
+    (container,) = version["InferenceSpecification"]["Containers"]
+    request = {
+        "ModelName": "mammo-severity-inference-stolen",
+        "ExecutionRoleArn": role,
+        "PrimaryContainer": {"Image": container["Image"], "ModelDataUrl": container["ModelDataUrl"]},
+        "EnableNetworkIsolation": True,
+        "VpcConfig": place,
+    }
+    for change in (
+        with_value(False, "EnableNetworkIsolation"),
+        without("EnableNetworkIsolation"),
+        without("VpcConfig"),
+    ):
+        lacking = copy.deepcopy(request)
+        change(lacking)
+        assert is_denied(lambda lacking=lacking: sagemaker.create_model(**lacking))  # type: ignore[misc]
+    assert not is_denied(lambda: sagemaker.create_model(**request))
+    sagemaker.delete_model(ModelName=request["ModelName"])
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_stages_network_has_no_way_out_but_its_endpoints(inside: Loop, stage: str) -> None:
+    ec2 = inside.client(stage, "ec2")
+    ours = [{"Name": "tag:Name", "Values": [f"mlops-{stage}-jobs"]}]
+    (vpc,) = ec2.describe_vpcs(Filters=ours)["Vpcs"]
+    here = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
+    attached = [{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}]
+    assert ec2.describe_internet_gateways(Filters=attached)["InternetGateways"] == []
+    endpoints = ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"]
+    assert sorted(one["ServiceName"].split(".", 3)[3] for one in endpoints) == ["logs", "s3"]
+    (table,) = ec2.describe_route_tables(Filters=ours)["RouteTables"]
+    assert {route["DestinationCidrBlock"] for route in table["Routes"]} == {vpc["CidrBlock"]}
+    assert [one["ResourceId"] for one in ec2.describe_flow_logs()["FlowLogs"]] == [vpc["VpcId"]]
 
 
 def test_drift_that_is_delivered_is_told_once_and_fails_nothing(inside: Loop) -> None:

@@ -215,7 +215,7 @@ class JobVpc(Construct):
         ec2.CfnVPCEndpoint(
             self,
             "S3",
-            service_name=ec2.GatewayVpcEndpointAwsService.S3.name,
+            service_name=f"com.amazonaws.{place.region}.s3",
             vpc_id=self.vpc.attr_vpc_id,
             vpc_endpoint_type="Gateway",
             route_table_ids=[self._table.attr_route_table_id],
