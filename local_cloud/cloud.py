@@ -23,6 +23,7 @@ import botocore.session
 from local_cloud.process import (
     DEFAULT_ACCOUNT,
     SAGEMAKER_SERVICE,
+    STOLEN_SESSION,
     Connection,
     LocalCloudError,
     end,
@@ -92,8 +93,8 @@ class LocalCloud:
             Name of the module with the SageMaker service. Default: the real one.
         record
             File to which each decision about permissions is appended as a line of JSON: ``principal``, ``action``,
-            ``resource``, ``allowed``, ``condition_keys``; the same decision once. Default: the one that the
-            environment variable ``LOCAL_CLOUD_RECORD`` names, else none.
+            ``resource``, ``allowed``, ``stolen``, ``condition_keys``. Default: the one that the environment variable
+            ``LOCAL_CLOUD_RECORD`` names, else none.
 
         Raises
         ------
@@ -275,7 +276,7 @@ class LocalCloud:
         LocalCloudError
             The role doesn't exist, or doesn't trust the service.
         """
-        query = {"role_arn": role_arn, "service": service, "region": region, "name": "service-session"}
+        query = {"role_arn": role_arn, "service": service, "region": region, "name": STOLEN_SESSION}
         issued = self._control("session", query, method="POST")
         credentials = {
             "AccessKeyId": issued["AWS_ACCESS_KEY_ID"],

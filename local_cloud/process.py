@@ -19,6 +19,8 @@ SAGEMAKER_SERVICE = "local_cloud.sagemaker.service"
 CODEPIPELINE_SERVICE = "local_cloud.codepipeline.service"
 #: Environment variable with the file that decisions about permissions are appended to; see `adapter.recording`.
 RECORD_VARIABLE = "LOCAL_CLOUD_RECORD"
+#: Name of the sessions of `LocalCloud.service_session`: what a thief would hold, which no service of ours uses.
+STOLEN_SESSION = "service-session"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _PACKAGE_PARENT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_cloud.adapter import keys
 from local_cloud.adapter.identity import principal_arn
-from local_cloud.process import RECORD_VARIABLE
+from local_cloud.process import RECORD_VARIABLE, STOLEN_SESSION
 
 
 class Recorder:
@@ -30,11 +30,18 @@ class Recorder:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Appended to without a buffer: a line is one write, so that lines of two clouds never mix.
         self._file = path.open("ab", buffering=0)
-        self._seen: set[tuple[str, str, str, bool]] = set()
+        self._seen: set[tuple[str, str, str, bool, bool]] = set()
         self._lock = threading.Lock()
 
     def note(
-        self, principal: str, action: str, resource: str, *, allowed: bool, condition_keys: Iterable[str] = ()
+        self,
+        principal: str,
+        action: str,
+        resource: str,
+        *,
+        allowed: bool,
+        stolen: bool = False,
+        condition_keys: Iterable[str] = (),
     ) -> None:
         """Write a decision.
 
@@ -46,10 +53,12 @@ class Recorder:
             What on which; a key by the ARN of its first alias, whose name says more than an id.
         allowed
             The answer.
+        stolen
+            Whether it was asked with a session that somebody took out of a service's hands to try it.
         condition_keys
             Names of the condition keys that the request had.
         """
-        decision = (principal, action, resource, allowed)
+        decision = (principal, action, resource, allowed, stolen)
         with self._lock:
             if decision in self._seen:
                 return
@@ -59,6 +68,7 @@ class Recorder:
             "action": action,
             "resource": resource,
             "allowed": allowed,
+            "stolen": stolen,
             "condition_keys": sorted({key.lower() for key in condition_keys}),
         }
         self._file.write(json.dumps(line).encode() + b"\n")
@@ -96,7 +106,12 @@ def note(
     if resource.startswith("arn:") and ":key/" in resource:
         resource = _by_alias(resource)
     _recorder(path).note(
-        principal_arn(principal), action, resource, allowed=allowed, condition_keys=condition_keys
+        principal_arn(principal),
+        action,
+        resource,
+        allowed=allowed,
+        stolen=principal.endswith(f"/{STOLEN_SESSION}"),
+        condition_keys=condition_keys,
     )
 
 

@@ -76,6 +76,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         rule, source = make_rule(cloud, DEV, {"Arn": arn})
         entry = {"Source": source, "DetailType": "any", "Detail": "{}"}
         cloud.session(DEV).client("events").put_events(Entries=[entry])
+        thief = cloud.service_session(passed, service="lambda.amazonaws.com")
+        denied(thief.client("s3").get_object, Bucket=bucket, Key="folder/key")
     return Recording(path, role, passed, bucket, rule, arn)
 
 
@@ -104,6 +106,11 @@ def test_a_role_that_is_handed_on_is_recorded(recording: Recording) -> None:
 
 def test_a_service_that_a_resource_admits_is_recorded(recording: Recording) -> None:
     assert recording.answers("events.amazonaws.com", "sqs:SendMessage") == [(recording.queue, True)]
+
+
+def test_what_is_tried_with_a_stolen_session_is_told_apart(recording: Recording) -> None:
+    tried = {(line["principal"], line["action"]) for line in recording.lines if line["stolen"]}
+    assert tried == {(recording.passed, "s3:GetObject")}
 
 
 def test_condition_keys_are_recorded_without_their_values(recording: Recording) -> None:
