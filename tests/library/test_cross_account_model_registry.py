@@ -187,10 +187,13 @@ def recorder_statements() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_what_records_an_approval_changes_versions_only_in_requests_that_name_no_status() -> None:
+def test_what_records_an_approval_changes_versions_only_in_requests_that_name_no_status_and_no_life_cycle() -> (
+    None
+):
     (change,) = [one for one in recorder_statements().values() if "Update" in json.dumps(one["Action"])]
     assert change["Action"] == "sagemaker:UpdateModelPackage"
-    assert change["Condition"] == {"Null": {"sagemaker:ModelApprovalStatus": "true"}}
+    names_neither = {"sagemaker:ModelApprovalStatus": "true", "sagemaker:ModelLifeCycle:stage": "true"}
+    assert change["Condition"] == {"Null": names_neither}
     assert json.dumps(change["Resource"]).endswith(f':model-package/{MAMMO.package_group}/*"]]}}')
 
 
@@ -220,9 +223,14 @@ def test_approvals_are_recorded_and_once_an_hour_all_are_looked_at() -> None:
     assert function["Environment"]["Variables"]["GROUP_NAMES"] == MAMMO.package_group
 
 
-def test_stages_see_which_s3_versions_artifacts_are_and_read_only_the_current_ones() -> None:
+def test_only_the_functions_of_the_steps_see_which_s3_versions_artifacts_are_and_none_deletes_any() -> None:
     allowed = bucket_statements()
-    assert allowed["StagesList"]["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"]
+    (compare,) = [one for one in allowed.values() if "ListBucketVersions" in json.dumps(one["Action"])]
+    roles = [
+        arn["Fn::Join"][1][-1].split(":role", 1)[1]
+        for arn in compare["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    ]
+    assert {role.split("/")[3] for role in roles} == {"resolver", "recorder"}
     assert allowed["StagesRead"]["Action"] == "s3:GetObject"
     assert "Delete" not in json.dumps([one for one in allowed.values() if one["Effect"] == "Allow"])
 

@@ -13,7 +13,7 @@ import yaml
 from tests.permissions.kinds import KINDS
 from tests.permissions.principals import Principal
 from tests.permissions.situations import WITHOUT_TLS
-from tests.permissions.things import STAGES, Thing, Things
+from tests.permissions.things import STAGES, STRANGER, Thing, Things
 from tests.permissions.verbs import VERBS
 
 SOURCE = Path(__file__).with_name("intent.yaml")
@@ -94,8 +94,13 @@ class Intent:
         permit = self._permits.get((principal.name, action, place), frozenset())
         if permit is None or situation in permit:
             return True
+        if principal.administrator and thing.generous and principal.caller.account not in (STRANGER, thing.account):
+            return self._unforbidden(principal, action, thing, situation)
         if self._administrators.get(principal.name) != thing.account or action == "sts:AssumeRole":
             return False
+        return self._unforbidden(principal, action, thing, situation)
+
+    def _unforbidden(self, principal: Principal, action: str, thing: Thing, situation: str) -> bool:
         forbidden = self._never.get((principal.name, action, thing.kind), frozenset())
         return forbidden is not None and situation not in forbidden
 

@@ -13,8 +13,8 @@ from tests.permissions.intent import Intent, place_of
 from tests.permissions.kinds import KINDS
 from tests.permissions.policy import Context, Statement
 from tests.permissions.principals import Principal, principals
-from tests.permissions.situations import STRANGER, situations
-from tests.permissions.things import ACCOUNTS, REGION, Thing, Things
+from tests.permissions.situations import WITHOUT_TLS, situations
+from tests.permissions.things import ACCOUNTS, REGION, STRANGER, Thing, Things
 
 
 class Cell(NamedTuple):
@@ -68,6 +68,8 @@ def decided(cell: Cell, identity: Sequence[Statement], own: Sequence[Statement] 
     caller = cell.principal.caller
     if not identity and (not own or (caller.account != cell.thing.account and caller.service is None)):
         return False
+    if not own and caller.account != cell.thing.account:
+        return False
     if own is None and cell.action.lower().startswith(NEEDS_ITS_OWN_POLICY):
         return False
     request = Request(caller, cell.action, cell.thing.arn, cell.context)
@@ -84,8 +86,12 @@ class Matrix:
         self.intent = Intent(self.things, self.everybody)
         self.distinct = _distinct(self.things.all)
         own = {arn: statements for arn, (_, statements) in estate.policies.items()}
-        self.policies = Policies(self.everybody, {**external_policies(self.things), **own})
+        self.policies = Policies(self.everybody, {**external_policies(estate, self.things), **own})
         self.owners = {place_of(one): _owner(estate, one) for one in self.distinct}
+
+    def owner_of(self, thing: Thing) -> str:
+        """Return the resource whose policy decides about a thing."""
+        return self.owners[place_of(thing)]
 
     def cells(
         self,
@@ -97,13 +103,20 @@ class Matrix:
         listed = list(things)
         for principal in everybody:
             service = principal.caller.service
+            outsider = principal.administrator or service is not None
             for thing in listed:
+                # What a stranger opens to us is there to see what our own roles ask for.
+                strangers = thing.generous and thing.account == STRANGER
+                if strangers and outsider:
+                    continue
                 for action in KINDS[thing.kind]:
                     if not wanted(principal, action, thing):
                         continue
                     for word, context in situations(
                         action, thing.kind, thing.arn, thing.account, service, thing.sources
                     ):
+                        if strangers and word == WITHOUT_TLS:
+                            continue
                         yield Cell(principal, action, thing, word, {**thing.context, **context})
 
     def statements(self, cell: Cell) -> tuple[Sequence[Statement], Sequence[Statement] | None]:
@@ -142,14 +155,19 @@ def _owner(estate: Estate, thing: Thing) -> str:
     return thing.arn if thing.arn == "*" else estate.owner(thing.arn)
 
 
-def external_policies(things: Things) -> dict[str, list[Statement]]:
+def external_policies(estate: Estate, things: Things) -> dict[str, list[Statement]]:
     """Return the policies of what isn't in our templates, as AWS and the CDK's bootstrap make it."""
     found: dict[str, list[Statement]] = defaultdict(list)
     trusted = f"arn:aws:iam::{ACCOUNTS['registry']}:root"
     for thing in things.all:
         if thing.arn in found:
             continue
-        if thing.kind == "key" and thing.noun == "other keys":
+        if thing.generous:
+            owner = estate.owner(thing.arn)
+            found[owner] = [_allow(f"arn:aws:iam::{one}:root", "*") for one in ACCOUNTS.values() if one != thing.account]
+            if thing.kind == "key":
+                found[owner].append(_allow(f"arn:aws:iam::{STRANGER}:root", "kms:*"))
+        elif thing.kind == "key" and (thing.noun == "other keys" or "/other-key" in f"/{thing.arn.split(':', 5)[5]}"):
             # The default key policy: the account's own policies decide.
             found[thing.arn] = [_allow(f"arn:aws:iam::{thing.account}:root", "kms:*", resource="*")]
         elif thing.kind == "role" and ":role/cdk-" in thing.arn:

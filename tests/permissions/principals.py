@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from tests.permissions.estate import Estate
 from tests.permissions.policy import Caller, Statement
-from tests.permissions.situations import STRANGER
-from tests.permissions.things import ACCOUNTS, MODELS, REGION, STAGES, Model
+from tests.permissions.things import ACCOUNTS, MODELS, REGION, STAGES, STRANGER, Model
 
 EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
+_ARTICLE = {"Train": "a", "Inference": "an"}
+_OTHER = {"Train": "Inference", "Inference": "Train"}
 SERVICES = (
     "sagemaker",
     "lambda",
@@ -58,6 +59,11 @@ def _roles(estate: Estate) -> Sequence[Principal]:
         known = stage if stage in STAGES else None
         own = Principal(name, role.caller, tuple(role.identity), groups, known, model, arn)
         found.append(own)
+        for kind in ("Train", "Inference") if purpose == "provider" else ():
+            # CloudFormation takes each pipeline's policy away with the pipeline: the other must do alone.
+            part = tuple(one for one in role.identity if f"{_OTHER[kind]}ProviderPolicy" not in one.source)
+            alone = (f"provider of {_ARTICLE[kind]} {kind.lower()} pipeline",)
+            found.append(Principal(f"{name} for {kind.lower()}", role.caller, part, alone, known, model, arn))
         if any(not one.allow for one in role.identity):
             # What a Deny is for shows only where something else allows.
             also = (*role.identity, EVERYTHING)

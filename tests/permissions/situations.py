@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.permissions.jobs import SUBNETS, is_job, job_situations
 from tests.permissions.policy import Context
+from tests.permissions.things import STRANGER
 
 Situation = tuple[str, Context]  # the word that the intent has for it, and the keys
 
@@ -65,7 +66,6 @@ _BY_ACTION: Mapping[str, Sequence[Situation]] = {
 _SECURE = {"aws:securetransport": ("true",)}
 _INSECURE = {"aws:securetransport": ("false",)}
 WITHOUT_TLS = "without TLS"
-STRANGER = "999999999999"
 
 
 def situations(
@@ -92,6 +92,7 @@ def situations(
         place = f"{arn.rsplit(':', 1)[0]}:subnet/"
         return [
             *(("in a subnet of the jobs", {"ec2:subnet": (place + one,)}) for one in SUBNETS),
+            ("in a stranger's subnet", {"ec2:subnet": (place.replace(account, STRANGER) + SUBNETS[0],)}),
             ("in another subnet", {"ec2:subnet": (f"{place}subnet-0fffffffffffffff0",)}),
             ("unsaid", {}),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.permissions.estate import Estate, Stack
 from tests.permissions.policy import Context
@@ -43,6 +43,7 @@ ACCOUNTS = {
     "registry": "333333333333",
     "staging": "444444444444",
 }
+STRANGER = "999999999999"
 STAGES = ("dev", "staging", "prod")
 FUNCTIONS = {
     "resolver": "{prefix}-{stage}-model-resolver",
@@ -66,6 +67,7 @@ class Thing:
     context: Context = field(default_factory=dict, hash=False)
     key: str | None = None
     sources: tuple[str, ...] = ()
+    generous: bool = False  # its own policy admits all of our accounts: only who asks is asked for permission
 
     @property
     def shown(self) -> str:
@@ -94,6 +96,7 @@ class Things:
         ):
             self._delivery()
         self._roles()
+        self.all += [*_what_aws_may_add(self.all), *_of_a_stranger(self.all)]
 
     def named(self, noun: str) -> list[Thing]:
         """Return the things that a noun stands for.
@@ -299,9 +302,11 @@ class Things:
             everything = {"model": model, "key": key}
             self._folder("artifacts of all stages", bucket, f"{model.name}/", account, **everything)
             base = f"arn:aws:sagemaker:{REGION}:{account}:model-package"
-            self._add("versions", "group", f"{base}-group/{model.group}", account, model=model)
-            self._add("versions", "version", f"{base}/{model.group}/7", account, model=model)
+            its = {"model": model, "generous": not model.known}
+            self._add("versions", "group", f"{base}-group/{model.group}", account, **its)
+            self._add("versions", "version", f"{base}/{model.group}/7", account, **its)
         self._object("notices", bucket, "_state/notices/group/1-Approved.json", account, key=key)
+        self._object("claims of records", bucket, "_state/records/group/1-abc.json", account, key=key)
         if key:
             self._add("artifacts key", "key", key, account)
         if alerts := self._key_of("registry-alerts"):
@@ -309,6 +314,7 @@ class Things:
         self._keys_of_account(None, account)
         self._topic("approvers' topic", "registry-alerts", None, account)
         self._function("registry notifier", "mlops-registry-approval-notifier", account, None, None)
+        self._function("registry recorder", "mlops-registry-approval-recorder", account, None, None)
         self._add("registry account", "account", "*", account)
 
     def _bootstrap(self) -> None:
@@ -396,9 +402,32 @@ _DATA_OBJECTS = (
     ("scored records", f"state/scored/{DIGEST}.json"),
     ("retrain decisions", f"state/retraining/{RUN}.json"),
     ("alert records", f"state/alerts/{RUN}.json"),
+    ("other state", f"state/other/{RUN}.json"),
     ("what nobody knows", "other/file.csv"),
 )
 _DATA_FOLDERS = (("all of a model", ""), ("all data", "data/"), ("all state", "state/"))
+
+
+def _of_a_stranger(things: Iterable[Thing]) -> Iterator[Thing]:
+    """Yield what a stranger may call as ours are called, and open to us: what we write there, they have."""
+    for thing in things:
+        arn = thing.arn.replace(thing.account, STRANGER)
+        if arn != thing.arn and thing.kind != "account":
+            noun = f"a stranger's {thing.noun}"
+            yield replace(thing, noun=noun, arn=arn, account=STRANGER, stage=None, model=None, generous=True)
+
+
+def _what_aws_may_add(things: Iterable[Thing]) -> Iterator[Thing]:
+    """Yield things of no type that there is yet, beside ours: a permission isn't to reach further than it must."""
+    for thing in things:
+        parts = thing.arn.split(":", 5)
+        if thing.kind == "execution":
+            arn = thing.arn.replace("/execution/", "/other/")
+        elif thing.kind in ("key", "pipeline", "interface") and "/" in parts[5]:
+            arn = ":".join([*parts[:5], f"other-{parts[5]}"])
+        else:
+            continue
+        yield replace(thing, noun=f"something like the {thing.noun}", arn=arn, stage=None, model=None)
 
 
 class _Triggers:

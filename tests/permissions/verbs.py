@@ -61,6 +61,7 @@ VERBS: Mapping[str, Meaning] = {
     "describe": _verb(named("sagemaker", "DescribeModelPackage"), "version"),
     "register as waiting": _verb(named("sagemaker", "CreateModelPackage"), "version", only="waiting"),
     "approve or reject": _verb(named("sagemaker", "UpdateModelPackage"), "version"),
+    "describe anew": _verb(named("sagemaker", "UpdateModelPackage"), "version", only="in its description"),
     "mark as released": _verb(named("sagemaker", "UpdateModelPackage"), "version", only="as released to prod"),
     "mark as withdrawn": _verb(named("sagemaker", "UpdateModelPackage"), "version", only="as withdrawn from prod"),
     "remove": _verb(named("sagemaker", "DeleteModelPackage"), "version"),

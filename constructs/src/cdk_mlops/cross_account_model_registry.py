@@ -303,17 +303,25 @@ class CrossAccountModelRegistry(ModelRegistry):
         everyone = {"ArnLike": {"aws:PrincipalArn": readers}}
         admit = self.artifacts_bucket.add_to_resource_policy
         admit(
-            self._resource_statement(
-                "StagesList",
-                # versions: their functions compare a model's files with those that were approved
-                ["s3:ListBucket", "s3:ListBucketVersions"],
-                [self.artifacts_bucket_arn],
-                everyone,
-            )
+            self._resource_statement("StagesList", ["s3:ListBucket"], [self.artifacts_bucket_arn], everyone)
         )
         admit(
             self._resource_statement(
                 "StagesRead", ["s3:GetObject"], [f"{self.artifacts_bucket_arn}/*"], everyone
+            )
+        )
+        comparing = [
+            self._role_pattern(stage, below)
+            for stage in self.stages
+            for below in ("resolver/*", "recorder/*")
+        ]
+        admit(
+            self._resource_statement(
+                # are a version's files still those that were approved?
+                "StagesCompare",
+                ["s3:ListBucketVersions"],
+                [self.artifacts_bucket_arn],
+                {"ArnLike": {"aws:PrincipalArn": comparing}},
             )
         )
         for number, stage in enumerate(self.stages, start=1):

@@ -150,9 +150,11 @@ class ModelRegistry(Construct):
     def record_statements(self, models: Sequence[ModelNames]) -> list[Statement]:
         """Return the permissions to read the models' artifacts and write properties onto their versions.
 
-        A request that names an approval status is not covered, whichever it is.
+        A request that names an approval status or a life cycle is not covered, whichever it is.
         """
-        no_status = {"Null": {"sagemaker:ModelApprovalStatus": "true"}}
+        no_status = {
+            "Null": {"sagemaker:ModelApprovalStatus": "true", "sagemaker:ModelLifeCycle:stage": "true"}
+        }
         statements = []
         for start in range(0, len(models), _MODELS_A_STATEMENT):
             some, number = models[start : start + _MODELS_A_STATEMENT], start // _MODELS_A_STATEMENT + 1
