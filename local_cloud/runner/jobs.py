@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.runner.clients import RoleClients
+from local_cloud.runner.isolation import is_isolated, without_credentials, without_network
 from local_cloud.runner.process import ProcessPool
 from local_cloud.runner.sandbox import Sandbox
 from local_cloud.runner.transfer import TransferError
@@ -38,7 +39,7 @@ class JobRequest:
     session
         Environment of the session of the job's role.
     model
-        Of a transform job: ``image`` and ``model_data_url`` of the model, whose role is the job's.
+        Of a transform job: ``image``, ``model_data_url`` and ``isolated`` of the model, whose role is the job's.
     """
 
     kind: str
@@ -81,11 +82,17 @@ class Job:
     _processes: ProcessPool
 
     def run_container(self, command: list[str], environment: Mapping[str, str]) -> int:
-        """Run a program in the sandbox under the job's role and return its exit code."""
+        """Run a program in the sandbox and return its exit code.
+
+        It works under the job's role; isolated, it has neither the role's credentials nor a network.
+        """
+        session: Mapping[str, str] = self.request.session
+        if is_isolated(self.request.request, self.request.model):
+            command, session = without_network(command), without_credentials(session)
         return self._processes.run(
             self.request.arn,
             command,
-            environment=self.sandbox.environment(self.request.session, environment),
+            environment=self.sandbox.environment(session, environment),
             folder=self.sandbox.folder,
             stdout=self.sandbox.stdout,
             stderr=self.sandbox.stderr,

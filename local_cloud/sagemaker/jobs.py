@@ -95,7 +95,11 @@ class Jobs:
             return request["RoleArn"], {}
         # A transform job has no role of its own: it works under that of its model.
         model = self._models.model(request["ModelName"], caller)
-        return model["ExecutionRoleArn"], {"image": model["_Image"], "model_data_url": model["_ModelDataUrl"]}
+        return model["ExecutionRoleArn"], {
+            "image": model["_Image"],
+            "model_data_url": model["_ModelDataUrl"],
+            "isolated": model.get("EnableNetworkIsolation", False),
+        }
 
     def _on_start(self, record: Record) -> None:
         record[self._started] = record["LastModifiedTime"] = time.time()
