@@ -18,11 +18,7 @@ CHECK, SOON = (
 )  # the schedule of staging's check fires at its second here
 PYTHON = ".venv/bin/python"
 # What stands for the test suite after promotion 1: the check of the lock, and a few tests that take seconds.
-QUICK_TESTS = (
-    "tests/definitions/test_lock.py",
-    "tests/steps/test_distance.py",
-    "tests/repository/test_layout.py",
-)
+QUICK_TESTS = ("tests/definitions/test_lock.py", "tests/steps/test_distance.py")
 PYTEST = f"{PYTHON} -m pytest -n 0 --no-header --tb=line --disable-warnings"
 STAND_IN = f"{PYTHON} -m pipeline_code.lock --check && {PYTEST} {' '.join(QUICK_TESTS)}"
 

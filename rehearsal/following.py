@@ -13,6 +13,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.path import Record, Row, shortened
 
 POLL_SECONDS = 0.5
+_COUNTS = re.compile(r"\d+ (failed|error)")
 _BUILD_FOLDER = re.compile(r"/\S+/actions/[^/\s]+/[^/\s]+/src/[^/\s]+/")
 GOING_ON = ("InProgress", "Stopping")
 
@@ -236,7 +237,12 @@ def row_of(action: Mapping[str, Any]) -> Row:
 
 
 def said_by(summary: str) -> str:
-    """Return the line of a summary that says most: of a build its last, which is its verdict."""
+    """Return the line of a summary that says most: of a build its last, which is its verdict.
+
+    Where that only counts failed tests, the one before it names the last of them.
+    """
     lines = [line.strip() for line in summary.splitlines() if line.strip()]
+    if len(lines) > 1 and _COUNTS.match(lines[-1]):
+        lines.append(f"{lines[-2]} ({lines[-1]})")
     # Files are named as seen from the build's own folder.
     return _BUILD_FOLDER.sub("", lines[-1]) if lines else ""
