@@ -145,7 +145,10 @@ def test_a_row_has_the_seconds_that_the_action_took() -> None:
     [
         ("", ""),
         ("first\n\nlast\n", "last"),
-        ("...F\nFAILED tests/a.py::b - x\n1 failed, 9 passed in 2s", "FAILED tests/a.py::b - x (1 failed, 9 passed in 2s)"),
+        (
+            "...F\nFAILED tests/a.py::b - x\n1 failed, 9 passed in 2s",
+            "FAILED tests/a.py::b - x (1 failed, 9 passed in 2s)",
+        ),
         ("....\n9 passed in 2s", "9 passed in 2s"),
         (
             "/a/b/cloud/actions/123/Build-Synth-1/src/source/model.yaml: has changed",
