@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ from stacks.installation import Model, Settings, Stage, StageName
 GIVES_SESSION = Callable[[Stage], Any]
 # Of a stage's state only the newest: more would take minutes where batches came for years.
 _MOST_SCORED = 500
+_FILES = ("model", "statistics", "constraints")
+# Sessions of the functions and builds that change a version without deciding about it.
+_MACHINERY = re.compile(r":assumed-role/mlops-(?:registry-recorder|delivery-[a-z]+)/")
 _METRICS = (
     "cv_auc",
     "holdout_auc",
@@ -61,6 +65,7 @@ class Trace:
     decided_by: str = ""
     decided_at: str = ""
     decision_note: str = ""
+    approved_files: dict[str, str] = field(default_factory=dict)
     used_for: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
@@ -83,6 +88,7 @@ class Trace:
             *(("", f"{one.name}: {one.rows} rows, sha256 {one.sha256}") for one in self.data_files),
             ("metrics", ", ".join(f"{name} {value}" for name, value in self.metrics.items()) or "none"),
             ("champion", "none: it was the first" if self.champion == "none" else f"version {self.champion}"),
+            *_listed("approved", [f"{name}: {value}" for name, value in self.approved_files.items()]),
             *_listed("parameters", [f"{name} = {value}" for name, value in sorted(self.parameters.items())]),
             *_listed("used", [f"{stage}: {text}" for stage, text in self.used_for.items()]),
             *_listed("not known", self.missing),
@@ -132,6 +138,11 @@ def trace(settings: Settings, model: Model, version: str, registry: Any, session
         metrics={name: known[name] for name in _METRICS if name in known},
         champion=known.get("champion_version", "unknown"),
     )
+    found.approved_files = {
+        name: f"S3 version {known[f'approved_{name}_version_id']}, sha256 {known.get(f'approved_{name}_sha256')}"
+        for name in _FILES
+        if f"approved_{name}_version_id" in known
+    }
     found.definition_here = _compared(settings, model, found.definition_sha256)
     _decided(found, package)
     trained = stage_of(settings, model, found.execution_arn)
@@ -191,6 +202,10 @@ def _decided(found: Trace, package: Mapping[str, Any]) -> None:
         by.get("UserProfileName") or by.get("IamIdentity", {}).get("Arn") or by.get("UserProfileArn") or ""
     )
     found.decided_at = _when(package.get("LastModifiedTime"))
+    known = package.get("CustomerMetadataProperties", {})
+    # What records an approval, or releases a version, changes it too: then the record says who approved it, and when.
+    if found.status == "Approved" and known.get("approved_by") and _MACHINERY.search(found.decided_by):
+        found.decided_by, found.decided_at = known["approved_by"], known.get("approved_at", "")
     found.decision_note = str(package.get("ApprovalDescription", ""))
 
 

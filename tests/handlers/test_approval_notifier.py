@@ -137,6 +137,17 @@ def test_a_decision_names_the_role_session_that_took_it(world: World) -> None:
     assert "CloudTrail" not in world.body
 
 
+@pytest.mark.parametrize("role", ["mlops-registry-recorder", "mlops-delivery-release"])
+def test_an_approval_names_the_approver_also_when_its_record_or_release_came_first(
+    world: World, role: str
+) -> None:
+    package = world.sagemaker.packages[0]
+    package["LastModifiedBy"] = {"IamIdentity": {"Arn": f"arn:aws:sts::1:assumed-role/{role}/session"}}
+    package["CustomerMetadataProperties"] = {**METADATA, "approved_by": "approve-eva"}
+    world.tell("Approved")
+    assert "was approved by approve-eva." in world.body
+
+
 def test_where_nothing_says_who_decided_people_are_told_where_to_look(world: World) -> None:
     world.tell("Approved")
     assert f"CloudTrail of account {REGISTRY}" in world.body

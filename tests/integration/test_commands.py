@@ -116,7 +116,18 @@ def test_a_person_lists_rejects_and_approves_versions(loop: Loop, desk: Desk) ->
             ModelPackageName=f"{loop.package_arn}/{number}"
         )
         who = found["LastModifiedBy"]["IamIdentity"]["Arn"]
+        if status == "Approved":  # its record is a change too, and says who it was
+            loop.wait_for("a record", lambda: "approved_by" in properties_of(loop, number))
+            who = properties_of(loop, number)["approved_by"]
         assert who.endswith(f":assumed-role/mlops-registry-approver/{command}-alice")
+
+
+def properties_of(loop: Loop, number: str) -> dict[str, str]:
+    """What is written onto a version."""
+    package = loop.client("registry", "sagemaker").describe_model_package(
+        ModelPackageName=f"{loop.package_arn}/{number}"
+    )
+    return dict(package.get("CustomerMetadataProperties", {}))
 
 
 def test_who_may_not_list_versions_is_told_what_is_missing(desk: Desk) -> None:

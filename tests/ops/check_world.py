@@ -39,6 +39,7 @@ class World:
     executions: list[dict[str, Any]] = field(default_factory=list)  # started, with status, step and reason
     outcome: tuple[str, str, str] = ("Succeeded", "", "")  # of the next execution: status, step, reason
     fires: bool = True
+    modified_by: str = "arn:aws:sts::3:assumed-role/approver/approve-alice"
 
     def check(
         self, stage: StageName, say: Any = None, values: Mapping[str, Any] = MappingProxyType({})
@@ -95,7 +96,7 @@ class World:
             "ModelApprovalStatus": statuses[number],
             "CreationTime": datetime(2026, 11, 20, 8, tzinfo=UTC),
             "LastModifiedTime": datetime(2026, 11, 21, 9, 30, tzinfo=UTC),
-            "LastModifiedBy": {"IamIdentity": {"Arn": "arn:aws:sts::3:assumed-role/approver/approve-alice"}},
+            "LastModifiedBy": {"IamIdentity": {"Arn": self.modified_by}},
             "ApprovalDescription": "as good as the last",
             "ModelMetrics": {"ModelQuality": {"Statistics": {"S3Uri": f"{FOLDER}/evaluation.json"}}},
             "CustomerMetadataProperties": self.metadata,

@@ -251,8 +251,8 @@ def test_a_trace_of_the_check_itself_fails(world: World, key: str) -> None:
 
 
 def test_a_run_that_fails_is_told_with_step_and_reason(world: World) -> None:
-    world.outcome = ("Failed", "Mammo-ResolveModel", "VersionChanged: model.tar.gz was written later")
-    with pytest.raises(CheckError, match="failed at Mammo-ResolveModel: VersionChanged: model"):
+    world.outcome = ("Failed", "Mammo-ResolveModel", "ModelArtifactChanged: model.tar.gz was written later")
+    with pytest.raises(CheckError, match="failed at Mammo-ResolveModel: ModelArtifactChanged: model"):
         run_check(world, "prod")
 
 

@@ -148,6 +148,27 @@ def test_stages_of_one_account_are_told_by_the_pipelines_name() -> None:
         assert found.name == name
 
 
+def test_the_files_that_were_approved_are_named_with_who_approved_them_whatever_changed_the_version_last(
+    world: World,
+) -> None:
+    world.metadata |= {
+        "approved_by": "arn:aws:sts::3:assumed-role/approver/approve-bob",
+        "approved_at": "2026-11-21T09:00:00+00:00",
+        "approved_model_version_id": "v1",
+        "approved_model_sha256": "abc",
+    }
+    found = traced(world)
+    assert found.decided_by.endswith("/approve-alice")
+    assert found.approved_files == {"model": "S3 version v1, sha256 abc"}
+    assert "approved    model: S3 version v1, sha256 abc" in found.as_text()
+    world.modified_by = "arn:aws:sts::3:assumed-role/mlops-registry-recorder/function"
+    found = traced(world)
+    assert (found.decided_by, found.decided_at) == (
+        "arn:aws:sts::3:assumed-role/approver/approve-bob",
+        "2026-11-21T09:00:00+00:00",
+    )
+
+
 def test_a_version_that_waits_has_nobody_who_decided(world: World) -> None:
     world.versions[0] = (3, "PendingManualApproval")
     found = traced(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -12,6 +13,8 @@ from shared.registry import APPROVED, PENDING, Version
 from shared.text import moment, waiting_for
 
 STAGE = "registry"
+# Sessions of the functions and builds that change a version without deciding about it.
+_OF_THE_MACHINERY = re.compile(r":assumed-role/mlops-(?:registry-recorder|delivery-[a-z]+)/")
 SECOND_FACTOR = (
     "The approver role asks for a second factor by default: add MFA_SERIAL=<device ARN> MFA_CODE=<code>."
 )
@@ -62,10 +65,15 @@ def _decided(package: Package, *, approved: bool) -> Alert:
 
 
 def _who(package: Package) -> str:
-    """Who decided, where SageMaker says so; a session's name is the last part of both."""
+    """Who decided, where SageMaker says so; a session's name is the last part of both.
+
+    What records an approval, or releases a version, changes it too: then the record says who approved it.
+    """
     person = package.described.get("LastModifiedBy") or {}
     identity = person.get("IamIdentity") or {}
-    return str(person.get("UserProfileName") or identity.get("Arn") or identity.get("PrincipalId") or "")
+    last = str(person.get("UserProfileName") or identity.get("Arn") or identity.get("PrincipalId") or "")
+    recorded = package.properties.get("approved_by", "")
+    return recorded if recorded and _OF_THE_MACHINERY.search(last) else last
 
 
 def _command(word: str, package: Package) -> str:

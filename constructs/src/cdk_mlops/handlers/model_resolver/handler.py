@@ -125,11 +125,11 @@ class Resolver:
             only_released=self.settings.only_released,
         )
         files = files_of(package)
+        current = self.records.check(version, package, files)
         batch = find_batch(self.open_bucket, uri)
         if not rescore:
             store = self.open_bucket(self.settings.data_bucket)
             refuse_scored(store, self.settings.model_name, batch, version.number)
-        current = self.records.check(version, package, files)
         return {
             "model_package_arn": version.arn,
             "model_version": str(version.number),
