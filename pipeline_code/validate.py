@@ -1,8 +1,8 @@
 """Check a compiled pipeline definition, so that what SageMaker would refuse is never committed.
 
-`errors` returns one line for each thing that is wrong. Three kinds of rule: every step is a valid request
-(`validate_shapes`), every expression stands for something of the right type (`validate_references`), and the graph is
-one that SageMaker runs. The schema that AWS publishes refuses what its own SDK writes, so it is of no use here.
+`errors` returns one line for each thing that is wrong. Four kinds of rule: every step is a valid request
+(`validate_shapes`), every expression stands for something of the right type (`validate_references`), the graph is
+one that SageMaker runs, and every job has what our roles demand of it (`validate_safeguards`). The schema that AWS publishes refuses what its own SDK writes, so it is of no use here.
 
     python -m pipeline_code.validate FILE...
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_code.validate_references import References, expressions, is_expression, output_names, step_names
+from pipeline_code.validate_safeguards import has_network, safeguard_errors
 from pipeline_code.validate_shapes import CREATE, Request
 from pipeline_code.validate_skeleton import skeleton_errors
 
@@ -113,6 +114,9 @@ def errors(text: str) -> list[str]:
     # These look into requests, so only where they are sound.
     if not requests:
         found += [error for place in places for error in _step_errors(place.step, references)]
+        in_network = has_network(parameters)
+        for place in places:
+            found += safeguard_errors(place.step, in_network=in_network)
         found += _output_errors(places)
     return found
 
