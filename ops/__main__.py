@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops")
     parser.add_argument("command", choices=sorted(COMMANDS))
     for name, text in (
-        ("stage", "dev, staging or prod; adopt: registry too"),
+        ("stage", "dev, staging or prod; adopt: registry and delivery too"),
         ("pipeline", "train or inference"),
         ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
         ("version", "number of a model version; run: newest_approved (default) or newest too"),
@@ -222,16 +222,27 @@ def _local_profiles(settings: Settings, options: argparse.Namespace) -> None:
 
 def _adopt(settings: Settings, options: argparse.Namespace) -> None:
     stages = {account: STACKS[account] for account in settings.accounts}
+    accounts = dict(settings.accounts)
+    if settings.delivery:
+        stages["delivery"], accounts["delivery"] = "DeliveryStack", settings.delivery.account
     if options.stage and options.stage not in stages:
         raise CommandError(f"STAGE must be one of {', '.join(stages)}, got {options.stage!r}; all by default")
     if settings.throw_away:
         say("the settings say throw_away: destroyed stacks leave nothing, so there is nothing to take up")
         return
     places = [
-        adopt.Place(stages[stage], session_for(stage, settings.accounts[stage], settings.region))
+        adopt.Place(stages[stage], session_for(_profile(settings, stage), accounts[stage], settings.region))
         for stage in ([options.stage] if options.stage else stages)
     ]
     adopt.adopt(places, data.ROOT / "build" / "adopt", say=say)
+
+
+def _profile(settings: Settings, name: str) -> str:
+    """Return whose profile it is: that of the account's first name, where the delivery has no account of its own."""
+    if name != "delivery" or settings.delivery is None:
+        return name
+    same = [one for one, account in settings.accounts.items() if account == settings.delivery.account]
+    return same[0] if same else name
 
 
 def _alerts(settings: Settings, options: argparse.Namespace) -> None:

@@ -31,6 +31,7 @@ from stacks.model_pipelines import removal_of
 
 CLI_VERSION = "2.1148.1"  # the one of package.json; a test compares them
 SELF_UPDATE, ASSETS = "selfupdate", "assets"
+ARTIFACTS_ALIAS = "alias/mlops-delivery-artifacts"
 Build = Callable[[Construct], object]
 
 
@@ -183,7 +184,11 @@ class DeliveryStack(cdk.Stack):
         return DeliveryStage(self, account.title(), env=environment, build=build)
 
     def _artifacts(self) -> tuple[s3.Bucket, kms.Key]:
-        """Return where actions leave what the next ones take: of use while a commit is on its way."""
+        """Return where actions leave what the next ones take: of use while a commit is on its way.
+
+        A bucket that holds something can't be deleted, so both stay when the stack goes; by their names `make adopt`
+        finds them again.
+        """
         key = kms.Key(
             self,
             "ArtifactsKey",
@@ -191,9 +196,12 @@ class DeliveryStack(cdk.Stack):
             enable_key_rotation=True,
             removal_policy=removal_of(self._settings),
         )
+        alias = kms.Alias(self, "ArtifactsKeyAlias", alias_name=ARTIFACTS_ALIAS, target_key=key)
+        alias.apply_removal_policy(removal_of(self._settings) or cdk.RemovalPolicy.RETAIN)
         bucket = s3.Bucket(
             self,
             "Artifacts",
+            bucket_name=f"sagemaker-mlops-delivery-artifacts-{self.account}-{self.region}",
             encryption=s3.BucketEncryption.KMS,
             encryption_key=key,
             bucket_key_enabled=True,

@@ -11,11 +11,11 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.deployer import deploy
+from local_cloud.deployer import deploy, destroy
 from ops import __main__ as ops
 from ops import adopt, cdk
 from ops.errors import CommandError
-from tests.stacks.installations import synthesized
+from tests.stacks.installations import CONNECTION, synthesized
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("cli")]
 
@@ -30,6 +30,14 @@ def cloud() -> Iterator[LocalCloud]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def bootstrapped(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder, env = tmp_path_factory.mktemp("bootstrap"), cdk.environment(cloud.environment(REGISTRY))
+    command = ["bootstrap", f"aws://{REGISTRY}/us-east-1"]
+    with cdk.Command(command, env, folder / "bootstrap.log", folder=folder) as running:
+        running.finish()
+
+
 @pytest.fixture
 def place(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> adopt.Place:
     """The registry's stack, as its account's root sees it, with settings of ours."""
@@ -41,15 +49,13 @@ def place(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return adopt.Place("RegistryStack", cloud.session(REGISTRY))
 
 
+@pytest.mark.usefixtures("bootstrapped")
 def test_a_group_that_left_the_settings_and_comes_back_is_taken_up_by_the_stack_that_exists(
     cloud: LocalCloud, place: adopt.Place, tmp_path: Path
 ) -> None:
     assembly = Path(synthesized(SETTINGS).directory)
     template = json.loads((assembly / "RegistryStack.template.json").read_text())
     without = {name: one for name, one in template["Resources"].items() if one["Type"] != GROUP}
-    bootstrap = ["bootstrap", f"aws://{REGISTRY}/us-east-1"]
-    with cdk.Command(bootstrap, cdk.environment({}), tmp_path / "bootstrap.log", folder=tmp_path) as command:
-        command.finish()
     deploy(cloud, assembly, stacks=["RegistryStack"])
     cloudformation = place.session.client("cloudformation")
     update = {"TemplateBody": json.dumps({**template, "Resources": without})}
@@ -67,6 +73,43 @@ def test_a_group_that_left_the_settings_and_comes_back_is_taken_up_by_the_stack_
     (taken,) = [one for one in resources if one["ResourceType"] == GROUP]
     assert taken["PhysicalResourceId"] == group["ModelPackageGroupArn"]
     assert adopt.deployed_template(place)["Resources"] == template["Resources"]
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_what_the_delivery_leaves_is_taken_up_and_it_can_be_deployed_again(
+    cloud: LocalCloud, place: adopt.Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = {"repository": "example/it", "connection_arn": CONNECTION}
+    values = {**SETTINGS, "delivery": delivery}
+    (tmp_path / "settings.json").write_text(json.dumps(values))
+    monkeypatch.setenv("STAGE", "delivery")
+    assembly = Path(synthesized(values).directory)
+    deploy(cloud, assembly, stacks=["DeliveryStack"])
+    template = json.loads((assembly / "DeliveryStack.template.json").read_text())
+    kept = {name: one for name, one in template["Resources"].items() if one.get("DeletionPolicy") == "Retain"}
+    before = _physical_ids(place)
+    artifacts = f"sagemaker-mlops-delivery-artifacts-{REGISTRY}-us-east-1"
+    place.session.client("s3").put_object(Bucket=artifacts, Key="left", Body=b"behind")
+    destroy(cloud, assembly, stacks=["DeliveryStack"])
+
+    assert ops.main(["adopt"]) == 0
+    deploy(cloud, assembly, stacks=["DeliveryStack"])
+
+    after = _physical_ids(place)
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert set(after) == set(template["Resources"])
+    assert artifacts in {after[name] for name in kept}
+    assert place.session.client("s3").get_object(Bucket=artifacts, Key="left")["Body"].read() == b"behind"
+
+
+def _physical_ids(place: adopt.Place) -> dict[str, str]:
+    pages = place.session.client("cloudformation").get_paginator("list_stack_resources")
+    found = pages.paginate(StackName="DeliveryStack")
+    return {
+        one["LogicalResourceId"]: one["PhysicalResourceId"]
+        for page in found
+        for one in page["StackResourceSummaries"]
+    }
 
 
 def test_a_stack_that_could_not_be_deleted_is_to_be_deleted_first(cloud: LocalCloud) -> None:
@@ -113,7 +156,7 @@ def test_an_unknown_stage_is_one_line(
 ) -> None:
     monkeypatch.setenv("STAGE", "test")
     assert ops.main(["adopt"]) == 1
-    expected = "adopt: STAGE must be registry, dev or prod, got 'test'; all three by default\n"
+    expected = "adopt: STAGE must be one of registry, dev, prod, got 'test'; all by default\n"
     assert capsys.readouterr().err == expected
 
 
