@@ -23,6 +23,7 @@ STACKS = [
     ("full", "ProdStack"),
     ("full", "DeliveryStack"),
     ("delivered", "DeliveryStack"),
+    ("new-network", "DevStack"),
 ]
 
 
