@@ -38,6 +38,28 @@ def test_no_approved_model_is_told_with_what_to_do(world: World) -> None:
     assert "stackTrace" not in world.body
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "NoApprovedModel",
+            "group g has no released version: version 4 is approved and waits for its release",
+        ),
+        ("VersionNotApproved", "version 4 of the package group g is approved and waits for its release"),
+    ],
+)
+def test_a_version_that_waits_for_its_release_is_told_with_who_releases_it(
+    world: World, word: str, message: str
+) -> None:
+    world.fails("Mammo-ResolveModel", lambda_error(word, f"{word}: {message} to prod: a check in staging"))
+    world.notify()
+    assert world.subject == "[prod] model: nothing scored, the model version is not released"
+    assert f"{word}: {message} to prod" in world.body
+    assert "make release VERSION=4 MODEL=model" in world.body
+    assert "make approve" not in world.body
+    assert "Then score the batch: make run PIPELINE=inference STAGE=prod" in world.body
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_the_name_of_an_error_is_said_once_however_often_it_was_put_before(world: World, times: int) -> None:
     world.fails("Mammo-ResolveModel", "NoApprovedModel: " * times + "the group has none")

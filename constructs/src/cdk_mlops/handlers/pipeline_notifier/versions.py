@@ -12,10 +12,30 @@ from pipeline_notifier.words import Place, Words, decide, in_registry
 _FILE = re.compile(r"^s3://([^/\s]+)/(\S+) of version (\d+) is S3 version (\S+), written at ")
 _VERSION = re.compile(r"\bversion (\d+)\b")
 _SCORED = "must not be used"
+# How the resolver names one that is approved only, where prod asks for a release too.
+_UNRELEASED = re.compile(r"\bversion (\d+)\b.* waits for its release")
+
+
+def _unreleased(facts: Facts, place: Place) -> Words | None:
+    """The version is approved but not released; None where that is not the reason."""
+    named = _UNRELEASED.search(facts.cause.message)
+    if named is None:
+        return None
+    return Words(
+        "nothing scored, the model version is not released",
+        [f"{facts.cause.word}: {facts.cause.message}"],
+        [
+            "See how far its release is: the pipeline mlops-versions, or the messages of stage delivery.",
+            f"By hand, as an approver{in_registry(place)}: {decide('release', facts, named.group(1))}",
+            f"Then score the batch: {again(facts, place.stage)}",
+        ],
+    )
 
 
 def no_approved_model(facts: Facts, place: Place) -> Words:
     """There was nothing to score with."""
+    if unreleased := _unreleased(facts, place):
+        return unreleased
     return Words(
         "nothing scored, no approved model version",
         [f"NoApprovedModel: {facts.cause.message}"],
@@ -42,6 +62,8 @@ def version_not_found(facts: Facts, place: Place) -> Words:
 
 def version_not_approved(facts: Facts, place: Place) -> Words:
     """The run asked for a version that may not be used here."""
+    if unreleased := _unreleased(facts, place):
+        return unreleased
     named = re.match(r"version (\d+) ", facts.cause.message)
     version = named.group(1) if named else "<number>"
     return Words(
