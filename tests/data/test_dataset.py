@@ -164,6 +164,8 @@ def test_a_download_is_kept_once_its_hash_is_right(nowhere: Path, monkeypatch: p
         (b"<html>not found</html>", "UCI's copy can't be had"),
         (TimeoutError("timed out"), "UCI's copy can't be had (timed out)"),
     ],
+    # An archive holds the time it was made at: as a name it would differ between the two processes that collect tests.
+    ids=["another file", "an empty archive", "a page", "no answer"],
 )
 def test_where_uci_gives_nothing_of_use_the_830_rows_serve_and_it_is_said(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | Exception, told: str
