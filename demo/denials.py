@@ -83,10 +83,12 @@ class Thief:
         settings = self._world.settings
         return f"arn:{settings.partition}:iam::{settings.accounts[account_name]}:role/mlops/{path_and_name}"
 
-    def client(self, role_arn: str, service: str) -> Any:
-        """Return a client that acts as the role."""
+    def client(self, role_arn: str, service: str, *, of: str = "sagemaker") -> Any:
+        """Return a client that acts as the role, which the named service takes."""
         if role_arn not in self._sessions:
-            self._sessions[role_arn] = self._world.cloud.service_session(role_arn)
+            self._sessions[role_arn] = self._world.cloud.service_session(
+                role_arn, service=f"{of}.amazonaws.com"
+            )
         return self._sessions[role_arn].client(service)
 
 
@@ -96,13 +98,15 @@ def attempts(world: World) -> list[Attempt]:
     prefix, name = model.prefix, model.model_name
     prod = settings.stage("prod")
     artifacts = settings.artifacts_bucket_name
-    newest = world.versions()[-1]
+    approved, newest = world.versions()[0], world.versions()[-1]
+    approved_key = approved.model_data_url.removeprefix(f"s3://{artifacts}/")
     model_bucket, model_key = newest.model_data_url.removeprefix("s3://").split("/", 1)
     thief = Thief(world)
     dev_train = thief.role("dev", f"dev/train/{prefix}-dev-train")
     prod_train = thief.role("prod", f"prod/train/{prefix}-prod-train")
     prod_inference = thief.role("prod", f"prod/inference/{prefix}-prod-inference")
     approver = settings.approver_role_arn
+    recorder = thief.role("registry", "registry/recorder/mlops-registry-recorder")
     group_arn = (
         f"arn:{settings.partition}:sagemaker:{world.region}:{settings.accounts['registry']}"
         f":model-package-group/{model.model_package_group}"
@@ -218,6 +222,31 @@ def attempts(world: World) -> list[Attempt]:
         Attempt(
             "prod's train role",
             prod_train,
+            "s3:PutObject",
+            "overwrites the approved model that dev trained",
+            put_as(prod_train, artifacts, approved_key),
+        ),
+        Attempt(
+            "the role that records approvals",
+            recorder,
+            "sagemaker:UpdateModelPackage",
+            "approves a version",
+            lambda: thief.client(recorder, "sagemaker", of="lambda").update_model_package(
+                ModelPackageArn=newest.arn, ModelApprovalStatus="Approved"
+            ),
+        ),
+        Attempt(
+            "the role that records approvals",
+            recorder,
+            "s3:PutObject",
+            "overwrites the approved model",
+            lambda: thief.client(recorder, "s3", of="lambda").put_object(
+                Bucket=artifacts, Key=approved_key, Body=b"forged"
+            ),
+        ),
+        Attempt(
+            "prod's train role",
+            prod_train,
             "sagemaker:DeleteModelPackage",
             "deletes a version",
             lambda: thief.client(prod_train, "sagemaker").delete_model_package(ModelPackageName=newest.arn),
@@ -252,6 +281,9 @@ def controls(world: World) -> None:
     bucket, key = world.versions()[-1].model_data_url.removeprefix("s3://").split("/", 1)
     artifact = thief.client(inference, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     world.story.check(len(artifact) > 100, "prod's inference role reads the model")
+    recorder = thief.role("registry", "registry/recorder/mlops-registry-recorder")
+    read = thief.client(recorder, "s3", of="lambda").get_object(Bucket=bucket, Key=key)["Body"].read()
+    world.story.check(read == artifact, "the role that records approvals reads the model")
     stranger = world.cloud.service_session(f"arn:aws:iam::{STRANGER_ACCOUNT}:role/stranger").client("s3")
     stranger.create_bucket(Bucket="a-strangers-own-bucket")
     stranger.put_object(Bucket="a-strangers-own-bucket", Key="x", Body=b"1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from demo.denials import Thief
 from demo.world import APPROVER, Run, World
 from ops import data, registry
 from ops.registry import Version
@@ -34,6 +35,8 @@ def play(world: World) -> dict[str, Any]:
         drift_while_a_version_waits(world)
     with story.phase("Approve, use, reject, go back"):
         approve_2_and_go_back(world)
+    with story.phase("An approved model can't be changed"):
+        change_what_was_approved(world)
     return {"drift": world.verdict(drifted)}
 
 
@@ -162,19 +165,71 @@ def drift_while_a_version_waits(world: World) -> None:
 
 
 def approve_2_and_go_back(world: World) -> None:
-    """Approved, version 2 is used; rejected, the next run is back on version 1."""
+    """Approved, version 2 is used, until a thief changes it; rejected, the next run is back on version 1."""
     decide(world, "2", "Approved")
     with world.story.step("the next prod run uses version 2", kind="good"):
         run = world.follow(
             "prod on version 2", "prod", world.start("prod", "inference", _batch(world, "prod", CLEAN))
         )
         _scored(world, run, version=2)
+    with world.story.step("a thief with prod's train role overwrites version 2's baseline", kind="alert"):
+        _overwrite(world, "prod", "2", "constraints")
+        _refused(world, "prod on a changed baseline", "2")
     decide(world, "2", "Rejected")
     with world.story.step("the next prod run is back on version 1", kind="good"):
         run = world.follow(
             "prod back on 1", "prod", world.start("prod", "inference", _batch(world, "prod", CLEAN))
         )
         _scored(world, run, version=1)
+
+
+def change_what_was_approved(world: World) -> None:
+    """Dev's train role may write below its prefix: what it writes over an approved model is not used."""
+    story = world.story
+    with story.step("a thief with dev's train role overwrites the approved model", kind="alert"):
+        bucket, key, written = _overwrite(world, "dev", "1", "model")
+        _refused(world, "prod on a changed model", "1")
+    with story.step("an administrator of the registry uncovers the approved file", kind="good"):
+        world.client("registry", "s3").delete_object(Bucket=bucket, Key=key, VersionId=written)
+        parameters = {**_batch(world, "prod", CLEAN), "Rescore": "true"}
+        run = world.follow(
+            "prod on the approved model again", "prod", world.start("prod", "inference", parameters)
+        )
+        _scored(world, run, version=1)
+
+
+def _overwrite(world: World, stage: StageName, version: str, file: str) -> tuple[str, str, str]:
+    """Write a file of a version with the stolen train role of its stage; return bucket, key and new S3 version."""
+    package = world.client("registry", "sagemaker").describe_model_package(
+        ModelPackageName=next(one.arn for one in world.versions() if str(one.version) == version)
+    )
+    known = package["CustomerMetadataProperties"]
+    world.story.check(
+        f"approved_{file}_version_id" in known, f"version {version}'s approval is recorded", known
+    )
+    uri = (
+        package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
+        if file == "model"
+        else package["DriftCheckBaselines"]["ModelDataQuality"][file.title()]["S3Uri"]
+    )
+    bucket, key = uri.removeprefix("s3://").split("/", 1)
+    thief = Thief(world)
+    role = thief.role(stage, f"{stage}/train/{world.model.prefix}-{stage}-train")
+    answer = thief.client(role, "s3").put_object(Bucket=bucket, Key=key, Body=b"forged")
+    world.story.show(f"S3 takes {uri}: the role may write there, and S3 knows no approval")
+    return bucket, key, str(answer["VersionId"])
+
+
+def _refused(world: World, name: str, version: str) -> None:
+    run = world.follow(name, "prod", world.start("prod", "inference", _batch(world, "prod", CLEAN)))
+    alert = _failed_with(world, run, "ModelArtifactChanged")
+    told = f"a file of version {version} was changed" in alert["subject"]
+    world.story.check(told, f"the alert names version {version}", alert["subject"])
+    world.story.check(
+        str(run.outcome.failed_step).endswith("ResolveModel"),
+        "nothing was scored",
+        run.outcome.failed_step,
+    )
 
 
 # --- what steps check
