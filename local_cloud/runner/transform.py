@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from local_cloud.runner.data_processing import Filter, FilterError, column_filter, filtered, joined
 from local_cloud.runner.jobs import Job, JobError, JobResult
+from local_cloud.runner.model_archive import unpack_model
 from local_cloud.runner.training import XGBOOST_IMAGE, xgboost_program
 from local_cloud.runner.transfer import objects_under, read_object, upload
 
@@ -80,12 +80,7 @@ def _unpack_model(job: Job, folder: Path) -> None:
     model = job.request.model
     archive = job.sandbox.folder / "tmp" / "model.tar.gz"
     archive.write_bytes(read_object(job.clients.client("s3"), model["model_data_url"]))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise JobError(f"ClientError: {model['model_data_url']} isn't a model archive: {error}") from error
+    unpack_model(archive, folder, model["model_data_url"])
 
 
 def _prepare(job: Job, filters: _Filters) -> tuple[list[_Part], list[dict[str, str]]]:

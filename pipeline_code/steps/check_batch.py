@@ -13,8 +13,8 @@ from pathlib import Path
 from .data_quality import add_drift_threshold
 from .data_quality import check_batch as check
 from .model import Model, read_model
-from .prepare import write_nothing, write_prepared
-from .program import folder_of, main_exit, parser, run
+from .prepare import destinations, write_nothing, write_prepared
+from .program import data_files, folder_of, main_exit, parser, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,13 +52,16 @@ def check_and_prepare(
     Raises
     ------
     DataError
-        There is no batch.
+        There is no batch, or the names of its files collide.
     UsageError
         The baseline can't be read.
     """
+    batch = inputs / "batch"
+    names = [path.relative_to(batch).as_posix() for path in data_files(batch)]
+    destinations(names, output / "prepared")  # before anything is written: a verdict that delivers must hold
     verdict, files, message = check(
         model,
-        inputs / "batch",
+        batch,
         inputs,
         folder_of(output, "report"),
         drift_threshold=drift_threshold,

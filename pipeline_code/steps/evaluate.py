@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .model import Model, read_model
-from .program import DataError, UsageError, folder_of, main_exit, parser, run, sole_file
+from .program import DataError, UsageError, folder_of, main_exit, parser, read_json, run, sole_file
 
 ARCHIVE, NO_CHAMPION = "model.tar.gz", "NO_CHAMPION"
 GAIN_WITHOUT_CHAMPION = 1.0
@@ -49,14 +49,14 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
     # imported late: arguments and --help cost nothing
     import numpy as np
 
-    from .archive import load_booster
+    from .archive import load_boosters
     from .cross_validation import cross_validated_auc
     from .sampled_batch import write_check_files
     from .scoring import auc_with_error, classification_metrics
 
-    challenger = load_booster(sole_file(inputs / "model", ARCHIVE))
-    champion = _champion(inputs / "champion")
-    summary = json.loads(sole_file(inputs / "summary", "summary.json").read_text(encoding="utf-8"))
+    archives = [sole_file(inputs / "model", ARCHIVE), *_champion(inputs / "champion")]
+    challenger, champion = (*load_boosters(archives), None)[:2]
+    counted = _counted(sole_file(inputs / "summary", "summary.json"))
     train_labels, train = _read(inputs / "train", model)
     labels, holdout = _read(inputs / "holdout", model)
 
@@ -92,7 +92,7 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
     report = {
         "binary_classification_metrics": classification_metrics(labels, scores),
         "gate": gate,
-        "data": {name: summary[name] for name in ("rows", "train_rows", "holdout_rows", "sha256")},
+        "data": counted,
         "attributions": _attributions(challenger, holdout, model.features),
     }
     evaluation = folder_of(output, "evaluation")
@@ -112,13 +112,18 @@ def _told(gate: dict[str, Any]) -> str:
     )
 
 
-def _champion(folder: Path) -> Any:
-    """Return the champion's booster, or None where the folder says there is none."""
-    from .archive import load_booster
+def _champion(folder: Path) -> list[Path]:
+    """Return the champion's archive, or nothing where the folder says there is none."""
+    return [] if any(folder.rglob(NO_CHAMPION)) else [sole_file(folder, ARCHIVE)]
 
-    if any(folder.rglob(NO_CHAMPION)):
-        return None
-    return load_booster(sole_file(folder, ARCHIVE))
+
+def _counted(summary: Path) -> dict[str, Any]:
+    """Return what preprocess counted, as far as evaluation.json repeats it."""
+    try:
+        counted = read_json(summary)
+        return {name: counted[name] for name in ("rows", "train_rows", "holdout_rows", "sha256")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{summary.name} is not what preprocess writes: {error!r}") from None
 
 
 def _read(folder: Path, model: Model) -> tuple[Any, Any]:
@@ -147,9 +152,13 @@ def _read(folder: Path, model: Model) -> tuple[Any, Any]:
 
 
 def _score(booster: Any, features: Any) -> Any:
+    import numpy as np
     import xgboost
 
-    return booster.predict(xgboost.DMatrix(features), validate_features=False).astype("float64")
+    scores = booster.predict(xgboost.DMatrix(features), validate_features=False).astype("float64")
+    if scores.shape != (len(features),) or not np.isfinite(scores).all():
+        raise UsageError("a model that gives other than one number a row can't be judged")
+    return scores
 
 
 def _attributions(booster: Any, features: Any, names: list[str]) -> dict[str, float]:

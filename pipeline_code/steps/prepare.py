@@ -50,12 +50,7 @@ def write_prepared(model: Model, files: Sequence[FileRows], folder: Path) -> int
 
     Repairs are those of training. A file's name stays, with ``.csv`` for an ending.
     """
-    taken: set[Path] = set()
-    for rows in files:
-        path = (folder / rows.name).with_suffix(".csv")
-        if path in taken:
-            raise DataError(f"two files of the batch would both become {path.name}: rename {rows.name}")
-        taken.add(path)
+    for rows, path in zip(files, destinations([rows.name for rows in files], folder), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as out:
             for row_id, features in zip(rows.ids, feature_rows(rows, model), strict=True):
@@ -65,6 +60,28 @@ def write_prepared(model: Model, files: Sequence[FileRows], folder: Path) -> int
                 )
                 out.write(f"{row_id},{','.join(cells)}\n")
     return sum(rows.rows for rows in files)
+
+
+def destinations(names: Sequence[str], folder: Path) -> list[Path]:
+    """Return where the rows of each file of a batch go.
+
+    Raises
+    ------
+    DataError
+        Two would go to the same file, or one to where another needs a folder.
+    """
+    taken: dict[Path, str] = {}
+    for name in names:
+        path = (folder / name).with_suffix(".csv")
+        if path in taken:
+            raise DataError(f"two files of the batch would both become {path.name}: rename {name}")
+        taken[path] = name
+    for path, name in taken.items():
+        if any(parent in taken for parent in path.parents):
+            raise DataError(
+                f"a file and a folder of the batch would have one name: rename the folder of {name}"
+            )
+    return list(taken)
 
 
 def write_nothing(reason: str, folder: Path) -> None:

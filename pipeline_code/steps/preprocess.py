@@ -76,6 +76,8 @@ def _write_split(model: Model, files: list[FileRows], output: Path) -> Counter[t
     for side in paths:
         for label in (negative, positive):
             if not counts[side, label]:
+                for path in paths.values():
+                    path.unlink()  # half a result would look like one
                 where = "hold-out" if side == "holdout" else "training rows"
                 raise DataError(
                     f"the data are too few: no row with {model.target.name} {label} among the {where}"

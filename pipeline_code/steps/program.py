@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import io
+import json
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 BAD_DATA, BAD_USAGE, FAULT = 1, 2, 3
+MESSAGE_LENGTH = 1000  # SageMaker shows 1,024 characters of a job's exit message
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,13 +74,24 @@ def run(work: Callable[[], str]) -> int:
     except Exception as error:  # noqa: BLE001 - a fault of ours: its trace belongs into the job's log
         traceback.print_exc()
         return _fail(f"fault of the program: {type(error).__name__}: {error}", FAULT)
-    print(message)
-    write_exit_message(message)
+    line = one_line(message)
+    print(line)
+    write_exit_message(line)
     return 0
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line of at most `MESSAGE_LENGTH` characters; what can't be shown becomes a question mark.
+
+    Data and archives are quoted in messages: a line break, an escape sequence of a terminal or half a character in them
+    must not change what a log, a mail or the next program sees.
+    """
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return line if len(line) <= MESSAGE_LENGTH else line[: MESSAGE_LENGTH - 3] + "..."
+
+
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
+    line = one_line(message)
     print(line, file=sys.stderr)
     write_exit_message(line)
     return code
@@ -143,6 +159,30 @@ def sole_file(folder: Path, name: str) -> Path:
     return found[0]
 
 
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises
+    ------
+    ValueError
+        It isn't JSON, which knows neither NaN nor an endless number, or no program would nest it so.
+    """
+
+    def finite(text: str) -> float:
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"{text[:20]} is no number of JSON")
+        return number
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_float=finite, parse_constant=finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def main_exit(main: Callable[[Sequence[str] | None], int]) -> None:
     """Run a step's ``main`` on the command line's arguments and leave with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale without UTF-8 must not end a step
     raise SystemExit(main(None))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .model import Column, Model, Value
-from .program import DataError
+from .program import DataError, one_line
 
 SHOWN = 40  # characters of a cell that a message repeats
 CACHED = 20_000  # cells of a column whose meaning is remembered
@@ -218,8 +218,10 @@ class _Reader:
         name = str(self.model.id_column)
         if cell in self.missing:
             self._problem("missing", line, name, "every row needs an id")
-        elif any(letter in cell for letter in ',"\n\r'):
-            self._problem("type", line, name, f"'{cell[:SHOWN]}' holds a comma, quote or line break")
+        elif any(letter in ',"' or not letter.isprintable() for letter in cell):
+            self._problem(
+                "type", line, name, f"'{cell[:SHOWN]}' holds a comma, quote or line break, or what can't be printed"
+            )
         elif cell in self.ids:
             self._problem("value", line, name, f"'{cell[:SHOWN]}' is the id of an earlier row too")
         self.ids.add(cell)
@@ -261,4 +263,5 @@ class _Reader:
         return value, "", ""
 
     def _problem(self, kind: str, line: int, column: str, text: str) -> None:
-        self.problems.append(Problem(kind, self.name, line, column, text))
+        # a cell, a header or a file's name may hold anything; what is said of it is a line
+        self.problems.append(Problem(kind, one_line(self.name), line, one_line(column), one_line(text)))

@@ -13,7 +13,7 @@ import pytest
 
 from local_cloud.runner.xgboost_container import serve
 from pipeline_code.model_config import load_model
-from pipeline_code.steps.archive import load_booster
+from pipeline_code.steps.archive import load_boosters
 from pipeline_code.steps.model import Model
 from pipeline_code.steps.program import UsageError
 from pipeline_code.steps.sampled_batch import ROWS, drawn, write_check_files
@@ -84,7 +84,7 @@ def test_whoever_scores_the_batch_gets_the_scores_beside_it(version: Version) ->
     version.bench.check("scored", folder.parent / "baseline", folder / "check_batch.csv")
     (prepared,) = version.bench.prepared("scored").values()
     ids, rows = zip(*(line.split(",", 1) for line in prepared.splitlines()), strict=True)
-    scores = serve.score(load_booster(version.archive), list(rows))
+    scores = serve.score(load_boosters([version.archive])[0], list(rows))
     assert len(set(scores)) > 10
     expected = "".join(f"{row_id},{value}\n" for row_id, value in zip(ids, scores, strict=True))
     assert (folder / "check_scores.csv").read_text() == expected

@@ -39,8 +39,8 @@ def load(model: Path) -> xgboost.Booster:
     booster = xgboost.Booster()
     try:
         booster.load_model(bytearray(files[0].read_bytes()))
-    except xgboost.core.XGBoostError as error:
-        raise RefusedError(500, f"the model can't be loaded: {str(error).splitlines()[0]}") from error
+    except (xgboost.core.XGBoostError, ValueError) as error:
+        raise RefusedError(500, f"the model can't be loaded: {' '.join(str(error).split())[:300]}") from error
     return booster
 
 

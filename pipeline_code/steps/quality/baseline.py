@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Model
-from ..program import UsageError, sole_file
+from ..program import UsageError, read_json, sole_file
 from ..rows import FileRows
 from .constraints import FeatureConstraint, read_constraints, suggest
 from .profile import Profile, profile_rows
 from .statistics import describe, read_statistics
 
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
+# What reading a file raises that isn't what its name says.
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def write_baseline(model: Model, files: Sequence[FileRows], folder: Path) -> None:
@@ -47,21 +49,26 @@ def read_baseline(
     try:
         for described in (statistics, constraints):
             _name_columns(described["features"], model.features)
-    except (KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise UsageError(f"the baseline lists no features as Model Monitor does: {error}") from None
     try:
         profile = read_statistics(statistics)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _MALFORMED as error:
         raise UsageError(f"{STATISTICS} of the baseline is not in Model Monitor's format: {error}") from None
     try:
-        return profile, read_constraints(constraints, drift_threshold=drift_threshold)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        wanted = read_constraints(constraints, drift_threshold=drift_threshold)
+    except _MALFORMED as error:
         raise UsageError(f"{CONSTRAINTS} of the baseline is not in Model Monitor's format: {error}") from None
+    unknown = sorted(wanted.keys() - {column.name for column in profile.columns})
+    if unknown:
+        # such a feature would be compared with nothing, and could never drift
+        raise UsageError(f"{STATISTICS} of the baseline lacks '{unknown[0]}', which {CONSTRAINTS} has")
+    return profile, wanted
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:
     try:
-        content = json.loads(sole_file(folder, name).read_text(encoding="utf-8"))
+        content = read_json(sole_file(folder, name))
     except ValueError as error:
         raise UsageError(f"{name} of the baseline is not JSON: {error}") from None
     if not isinstance(content, dict):
@@ -70,6 +77,11 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _name_columns(features: list[dict[str, Any]], names: list[str]) -> None:
+    given = [feature["name"] for feature in features]
+    if not all(isinstance(name, str) and name.isprintable() for name in given):
+        raise ValueError("a name must be a text that can be printed")
+    if len(set(given)) != len(given):
+        raise ValueError("a name is there twice")
     if len(features) == len(names) and all(
         re.fullmatch(rf"_c{place}", feature["name"]) for place, feature in enumerate(features)
     ):

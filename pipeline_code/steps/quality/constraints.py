@@ -50,19 +50,25 @@ class Config:
         method = distribution.get("comparison_method", "Robust" if self.robust else "Simple")
         if method not in ("Robust", "Simple"):
             raise ValueError(f"comparison_method must be Robust or Simple, got '{method}'")
-        numeric = float(distribution.get("comparison_threshold", self.threshold))
         return Config(
             evaluate=_enabled(given, "evaluate_constraints", self.evaluate),
             emit_metrics=_enabled(given, "emit_metrics", self.emit_metrics),
             compare=_enabled(distribution, "perform_comparison", self.compare),
-            datatype_threshold=float(given.get("datatype_check_threshold", self.datatype_threshold)),
-            domain_threshold=float(given.get("domain_content_threshold", self.domain_threshold)),
-            threshold=numeric,
-            categorical_threshold=float(
-                distribution.get("categorical_comparison_threshold", self.categorical_threshold)
+            datatype_threshold=_share(given, "datatype_check_threshold", self.datatype_threshold),
+            domain_threshold=_share(given, "domain_content_threshold", self.domain_threshold),
+            threshold=_share(distribution, "comparison_threshold", self.threshold),
+            categorical_threshold=_share(
+                distribution, "categorical_comparison_threshold", self.categorical_threshold
             ),
             robust=method == "Robust",
         )
+
+
+def _share(given: dict[str, Any], key: str, default: float) -> float:
+    value = float(given.get(key, default))
+    if not 0 <= value <= 1:  # nor NaN, above which no distance ever is
+        raise ValueError(f"{key} must be from 0 to 1, got {value}")
+    return value
 
 
 def _enabled(given: dict[str, Any], key: str, default: bool) -> bool:
@@ -157,7 +163,7 @@ def read_constraints(
         result[feature["name"]] = FeatureConstraint(
             name=feature["name"],
             inferred_type=feature["inferred_type"],
-            completeness=float(feature.get("completeness", 0.0)),
+            completeness=_share(feature, "completeness", 0.0),
             domains=frozenset(str(value) for value in domains),
             config=own,
         )

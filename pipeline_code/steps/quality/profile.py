@@ -5,6 +5,7 @@ A streaming engine can make the same profiles; checks, files and reports know no
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -168,11 +169,16 @@ def with_numbers(profile: ColumnProfile, numbers: Floats) -> ColumnProfile:
     profile = replace(profile, points=Points(values, counts.astype(np.float64)))
     if not len(numbers):
         return profile
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = np.array([numbers.mean(), numbers.std(), numbers.sum()])
+    # JSON knows no infinity: what numbers such as 1e308 add up to is told as the largest that it knows
+    most = sys.float_info.max
+    mean, std_dev, total = np.nan_to_num(moments, nan=most, posinf=most, neginf=-most).tolist()
     return replace(
         profile,
-        mean=float(numbers.mean()),
-        std_dev=float(numbers.std()),
-        total=float(numbers.sum()),
+        mean=mean,
+        std_dev=std_dev,
+        total=total,
         minimum=float(values[0]),
         maximum=float(values[-1]),
     )

@@ -95,8 +95,12 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
 def _told(found: Comparison) -> str:
     moved = ""
     if found.before is not None and found.after is not None:
-        moved = f", mean {found.before:.2f} before and {found.after:.2f} now"
+        moved = f", mean {_shown(found.before)} before and {_shown(found.after)} now"
     return f"{found.name} (distance {found.distance:.3f} above {found.threshold:g}{moved})"
+
+
+def _shown(mean: float) -> str:
+    return f"{mean:.2f}" if abs(mean) < 1e9 else f"{mean:.4g}"
 
 
 def _counted(number: int, noun: str) -> str:

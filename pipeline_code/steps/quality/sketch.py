@@ -16,6 +16,7 @@ from .profile import Points
 K = 2048
 C = 0.64
 BUCKETS = 10
+LEVELS = 64
 
 
 def levels(points: Points) -> list[list[float]]:
@@ -66,7 +67,9 @@ def _buckets(points: Points) -> list[dict[str, float]]:
     """Return ten buckets of equal width; each lower bound is inside, the last upper bound too."""
     if not len(points.values):
         return []
-    edges = np.linspace(points.values[0], points.values[-1], BUCKETS + 1)
+    # by halves: the whole width of a column may be more than a number can hold
+    edges = 2 * np.linspace(points.values[0] / 2, points.values[-1] / 2, BUCKETS + 1)
+    edges[0], edges[-1] = points.values[0], points.values[-1]
     below = [float(points.counts[points.values < edge].sum()) for edge in edges]
     below[-1] = points.total
     return [
@@ -84,16 +87,27 @@ def points_of(distribution: dict[str, Any]) -> Points | None:
         It isn't such a description.
     """
     sketch = distribution.get("sketch", {}).get("data") or []
+    if len(sketch) > LEVELS:
+        raise ValueError(f"a sketch has at most {LEVELS} levels, got {len(sketch)}")
     items = [(float(value), float(2**level)) for level, held in enumerate(sketch) for value in held]
     if items:
         numbers, weights = np.array(items).T
+        _refuse_unless(bool(np.isfinite(numbers).all()), "an item of a sketch must be a number")
         values, where = np.unique(numbers, return_inverse=True)
         return Points(values, np.bincount(where, weights=weights).astype(np.float64))
     buckets = distribution.get("buckets") or []
     if buckets:
-        return Points(
-            np.array([float(bucket["upper_bound"]) for bucket in buckets]),
-            np.array([float(bucket["count"]) for bucket in buckets]),
-            edges=True,
+        edges = np.array([float(bucket["upper_bound"]) for bucket in buckets])
+        counts = np.array([float(bucket["count"]) for bucket in buckets])
+        _refuse_unless(
+            bool(np.isfinite(edges).all() and (np.diff(edges) >= 0).all()),
+            "buckets must have ascending bounds",
         )
+        _refuse_unless(bool(np.isfinite(counts).all() and (counts >= 0).all()), "a count must be at least 0")
+        return Points(edges, counts, edges=True)
     return None
+
+
+def _refuse_unless(fine: bool, rule: str) -> None:
+    if not fine:
+        raise ValueError(rule)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
+from ..model import WHOLE_IN_A_DOUBLE
 from .profile import ColumnProfile, Profile
 from .sketch import kll, points_of
 
@@ -56,7 +58,7 @@ def read_statistics(described: dict[str, Any]) -> Profile:
         It isn't such a file.
     """
     return Profile(
-        rows=int(described.get("dataset", {}).get("item_count", 0)),
+        rows=_count(described.get("dataset", {}), "item_count"),
         columns=tuple(_read_column(feature) for feature in described["features"]),
     )
 
@@ -68,21 +70,35 @@ def _read_column(feature: dict[str, Any]) -> ColumnProfile:
     shared = {
         "name": feature["name"],
         "inferred_type": feature["inferred_type"],
-        "present": int(common.get("num_present", 0)),
-        "missing": int(common.get("num_missing", 0)),
+        "present": _count(common, "num_present"),
+        "missing": _count(common, "num_missing"),
     }
     distribution = statistics.get("distribution") or {}
     if numeric:
         return ColumnProfile(
             **shared,
             points=points_of(distribution.get("kll") or {}),
-            mean=float(numeric.get("mean", 0.0)),
-            std_dev=float(numeric.get("std_dev", 0.0)),
-            total=float(numeric.get("sum", 0.0)),
-            minimum=float(numeric.get("min", 0.0)),
-            maximum=float(numeric.get("max", 0.0)),
+            mean=_number(numeric, "mean"),
+            std_dev=_number(numeric, "std_dev"),
+            total=_number(numeric, "sum"),
+            minimum=_number(numeric, "min"),
+            maximum=_number(numeric, "max"),
         )
     buckets = (distribution.get("categorical") or {}).get("buckets")
     if not buckets:
         return ColumnProfile(**shared)
-    return ColumnProfile(**shared, categories=Counter({str(b["value"]): int(b["count"]) for b in buckets}))
+    return ColumnProfile(**shared, categories=Counter({str(b["value"]): _count(b, "count") for b in buckets}))
+
+
+def _number(described: dict[str, Any], key: str) -> float:
+    value = float(described.get(key, 0.0))
+    if not math.isfinite(value):
+        raise ValueError(f"{key} must be a number, got {value}")
+    return value
+
+
+def _count(described: dict[str, Any], key: str) -> int:
+    value = int(_number(described, key))
+    if not 0 <= value <= WHOLE_IN_A_DOUBLE:
+        raise ValueError(f"{key} must be a count, got {value}")
+    return value
