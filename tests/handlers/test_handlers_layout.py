@@ -19,7 +19,9 @@ SOURCES = sorted(HANDLERS.glob("*/*.py"))
 
 
 def test_every_function_of_the_library_is_there() -> None:
-    functions = "approval_notifier approval_recorder approval_starter delivery_notifier model_cleanup model_resolver"
+    functions = (
+        "approval_notifier approval_recorder approval_starter delivery_notifier model_cleanup model_resolver"
+    )
     assert [*functions.split(), "pipeline_notifier", "retrain", "run_recorder", "sagemaker_pipeline"] == NAMES
 
 
