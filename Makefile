@@ -61,13 +61,14 @@ test: $(READY) $(AUTHORING_READY)  ## the whole test suite
 	@echo "== tests"
 	@$(PY) -m pytest
 
-# W3005 (a DependsOn that a reference implies already) is how CDK writes every function.
-check: $(READY)  ## ruff, mypy --strict, import rules, template checks
+# What is checked of templates, and what is lived with: docs/compliance.md
+check: $(READY)  ## ruff, mypy --strict, import rules; all installations against CDK's validation, our rules, cdk-nag, cfn-lint
 	@echo "== ruff" && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@echo "== mypy --strict" && $(VENV)/bin/mypy
 	@echo "== import rules" && $(VENV)/bin/lint-imports --no-cache
 	@echo "== definitions match their sources" && $(PY) -m pipeline_code.lock --check
-	@echo "== templates" && $(CDK) synth --quiet --output build/check/cdk.out && $(VENV)/bin/cfn-lint --ignore-checks W3005 -- "build/check/cdk.out/**/*.template.json"
+	@echo "== templates, with CDK's validation" && rm -rf build/check && $(CDK) synth --quiet --output build/check/cdk.out
+	@echo "== compliance" && $(PY) -m tests.compliance
 
 synth: $(READY)  ## the CloudFormation templates, into cdk.out
 	@$(CDK) synth --quiet && echo "templates are in cdk.out"
@@ -162,7 +163,7 @@ local-down: $(READY)  ## end it
 	@$(PY) -m local_cloud down
 
 snapshots: $(READY)  ## rewrite the template snapshots after an intended change
-	@UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/stacks/test_snapshots.py
+	@UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/stacks/test_snapshots.py tests/compliance/test_counts.py
 
 clean:  ## remove what make made, but not the data
 	@rm -rf $(VENV) $(AUTHORING) node_modules build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
