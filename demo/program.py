@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo; return 1 with one line where a step doesn't show what it should."""
     parser = argparse.ArgumentParser(prog="python -m demo")
     parser.add_argument("--output", type=Path, default=OUT, help="folder that is emptied and written to")
-    out: Path = parser.parse_args(arguments).output.resolve()
+    parser.add_argument(
+        "--everything",
+        action="store_true",
+        help="with every option of the settings that the story leaves open: people, a network, a trail",
+    )
+    asked = parser.parse_args(arguments)
+    out: Path = asked.output.resolve()
     shown = out.relative_to(ROOT) if out.is_relative_to(ROOT) else out
     story = Story()
     if out.exists() and any(out.iterdir()) and not (out / MADE_BY_US).exists():
@@ -49,17 +56,17 @@ def main(arguments: list[str] | None = None) -> int:
                 file=sys.stderr,
             )
             return 1
-        return perform(story, out, str(shown))
+        return perform(story, out, str(shown), everything=asked.everything)
 
 
-def perform(story: Story, out: Path, shown: str) -> int:
+def perform(story: Story, out: Path, shown: str, *, everything: bool = False) -> int:
     """Empty the folder, run the demo, write the page and the numbers."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out / MADE_BY_US).touch()
     print(f"Logs are in {shown}/", flush=True)
     try:
-        page = run(story, out)
+        page = run(story, out, everything=everything)
     except (DemoError, CommandError, SettingsError, LocalCloudError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
@@ -72,9 +79,9 @@ def perform(story: Story, out: Path, shown: str) -> int:
     return 0
 
 
-def run(story: Story, out: Path) -> dict[str, Any]:
+def run(story: Story, out: Path, *, everything: bool = False) -> dict[str, Any]:
     """Run every phase and return what the page shows."""
-    settings = write_settings(out / MADE_BY_US)
+    settings = write_settings(out / MADE_BY_US, everything=everything)
     model = settings.models[0]
     prepared = data.prepare(model, ROOT / "data", say=lambda line: print(f"Data: {line}", flush=True))
     dataset = {"source": prepared.source, "rows": prepared.rows, "sha256": prepared.sha256}
@@ -99,22 +106,40 @@ def run(story: Story, out: Path) -> dict[str, Any]:
     return page
 
 
-def write_settings(path: Path) -> Settings:
-    """Write the demo's settings: all defaults, one approver, an address for the alerts.
+def write_settings(path: Path, *, everything: bool = False) -> Settings:
+    """Write the demo's settings: all defaults, one approver, an address for the alerts; or all that can be had.
 
     Not those of cdk.json: the story is that of the defaults, whatever a user has set for AWS.
     """
     os.environ.pop("MLOPS_SETTINGS", None)
     app.read()  # the CDK CLI reads cdk.json too: a mistake in it is told before anything starts
-    registry = app.load({}).accounts["registry"]
-    own = {
+    accounts = app.load({}).accounts
+    registry = accounts["registry"]
+    own: dict[str, Any] = {
         "people": {"approvers": [f"arn:aws:iam::{registry}:user/{APPROVER}"]},
         "email": "ml-team@example.com",
         "models": [{"folder": "mammography"}],
     }
+    if everything:
+        own = with_everything(own, accounts)
     path.write_text(json.dumps(own, indent=1))
     os.environ["MLOPS_SETTINGS"] = str(path)
     return app.load()
+
+
+def with_everything(own: Mapping[str, Any], accounts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the demo's settings with all that adds to what is deployed, and leaves the story as it is."""
+    people = {
+        **own["people"],
+        "data_scientists": [f"arn:aws:iam::{accounts['dev']}:root"],
+        "operators": [f"arn:aws:iam::{accounts['prod']}:root"],
+    }
+    network = {
+        "create": True,
+        "interface_endpoints": ["ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "sts"],
+        "s3_prefix_list": "pl-63a5400a",
+    }
+    return {**own, "people": people, "network": network, "audit": {"data_events": True, "keep_days": 2192}}
 
 
 def make_person(cloud: LocalCloud, settings: Settings) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local_cloud.deployer import deploy, destroy
 from ops import runs
+from stacks.branch import Branch
 from tests.integration.loop import Loop, is_denied
+from tests.stacks.installations import synthesized
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-b")]
 
 SETTINGS = {
     "models": [{"folder": "mammography"}],
-    "network": {"create": True, "interface_endpoints": ["logs"]},
+    "network": {"create": True, "interface_endpoints": ["logs"], "s3_prefix_list": "pl-63a5400a"},
+    "audit": {"data_events": True},
     "predictions_on_drift": "deliver",
 }
 Request = dict[str, Any]
@@ -177,6 +182,20 @@ def test_a_models_network_and_isolation_are_demanded_of_the_inference_role_too(
         assert is_denied(lambda lacking=lacking: sagemaker.create_model(**lacking))  # type: ignore[misc]
     assert not is_denied(lambda: sagemaker.create_model(**request))
     sagemaker.delete_model(ModelName=request["ModelName"])
+
+
+def test_a_branch_runs_in_devs_network(inside: Loop, place: Request) -> None:
+    branch = Branch("feature/trees")
+    assembly = Path(synthesized(SETTINGS, branch=branch.name).directory)
+    deploy(inside.cloud, assembly)
+    try:
+        name = f"{branch.model(inside.model).prefix}-train-pipeline"
+        text = inside.client("dev", "sagemaker").describe_pipeline(PipelineName=name)["PipelineDefinition"]
+        defaults = {one["Name"]: one.get("DefaultValue") for one in json.loads(text)["Parameters"]}
+        assert sorted((defaults["SubnetId1"], defaults["SubnetId2"])) == place["Subnets"]
+        assert [defaults["SecurityGroupId"]] == place["SecurityGroupIds"]
+    finally:
+        destroy(inside.cloud, assembly)
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
