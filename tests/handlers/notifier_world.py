@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline_notifier.compose import Place
 from pipeline_notifier.events import read_run
 from pipeline_notifier.facts import FactFinder
 from pipeline_notifier.notifier import Notifier
+from pipeline_notifier.words import Place
 from shared.claims import Claims
 from shared.objects import ObjectStore
 from tests.handlers.fake_aws import (
