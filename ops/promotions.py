@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +29,17 @@ from ops.errors import CommandError
 PREFIX = "_promotions/"
 RECORD, ARCHIVE = "promotion.json", "assembly.zip"
 _MAX_UNPACKED = 2**30
+# What zipfile raises of an archive that is damaged, encrypted or packed in a way that it doesn't know.
+_UNREADABLE = (
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    IndexError,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,23 @@ class Promotion:
     definitions: Mapping[str, str]
     rollback: bool = False
     restores: str = ""
+
+    def check(self) -> None:
+        """Look whether every part is what its name says.
+
+        Raises
+        ------
+        TypeError
+            One isn't.
+        """
+        texts = [
+            getattr(self, one.name) for one in fields(self) if one.name not in ("definitions", "rollback")
+        ]
+        if isinstance(self.definitions, dict):
+            texts += [*self.definitions, *self.definitions.values()]
+        fine = all(isinstance(text, str) and text.isprintable() for text in texts)
+        if not fine or not isinstance(self.definitions, dict) or not isinstance(self.rollback, bool):
+            raise TypeError("a part of the record is of the wrong type")
 
     @property
     def origin(self) -> str:
@@ -160,9 +191,10 @@ class Promotions:
         if content is None:
             raise CommandError(f"{uri} can't be read")
         try:
-            record = json.loads(content)
-            return Promotion(id=key.removeprefix(PREFIX).split("/")[0], **record)
-        except (ValueError, TypeError):
+            promotion = Promotion(id=key.removeprefix(PREFIX).split("/")[0], **json.loads(content))
+            promotion.check()
+            return promotion
+        except (ValueError, TypeError, RecursionError):
             raise CommandError(
                 f"{uri} is no record of a promotion; restore its first version, or remove it"
             ) from None
@@ -247,18 +279,29 @@ def unpack(archive: bytes, folder: Path) -> None:
             for entry in entries:
                 path = folder / _relative(entry)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(packed.read(entry))
-                path.chmod(stat.S_IMODE(entry.external_attr >> 16) or 0o644)
+                with path.open("xb") as out:  # a name that comes twice, or is a folder too, is refused
+                    out.write(packed.read(entry))
+                path.chmod(stat.S_IMODE(entry.external_attr >> 16) & 0o755 or 0o644)
     except zipfile.BadZipFile:
         raise CommandError("the recorded assembly is no zip archive; nothing was deployed") from None
+    except _UNREADABLE as error:
+        raise CommandError(
+            f"the recorded assembly can't be unpacked ({type(error).__name__}: {' '.join(str(error).split())});"
+            " nothing was deployed"
+        ) from None
 
 
 def _relative(entry: zipfile.ZipInfo) -> PurePosixPath:
-    name, mode = PurePosixPath(entry.filename), entry.external_attr >> 16
-    escapes = name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in entry.filename
-    if escapes or entry.is_dir() or (mode and not stat.S_ISREG(mode)):
+    written, mode = entry.orig_filename, entry.external_attr >> 16
+    name = PurePosixPath(written)
+    escapes = name.is_absolute() or ".." in name.parts or "\\" in written or ":" in written
+    if escapes or not name.parts or not written.isprintable() or written.endswith("/"):
+        plain = False
+    else:
+        plain = not mode or stat.S_ISREG(mode)
+    if not plain:
         raise CommandError(
-            f"the recorded assembly holds '{entry.filename}', which is no plain file below its folder; nothing was"
+            f"the recorded assembly holds {written!r}, which is no plain file below its folder; nothing was"
             " deployed"
         )
     return name

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 from typing import IO, Any
 
@@ -13,12 +16,15 @@ from sagemaker_pipeline.properties import Code
 from shared import log
 from shared.aws import AwsError, error_code, error_text
 from shared.objects import ObjectStore
+from shared.text import one_line
 
 MOST_FILES = 2_000
 MOST_PACKED_BYTES = 100 * 1024**2
 MOST_BYTES = 250 * 1024**2
 MOST_BYTES_A_FILE = 50 * 1024**2
 _CHUNK = 1024**2
+# What zipfile raises of an archive that is damaged, encrypted or packed in a way that it doesn't know.
+_DAMAGED = (zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, RuntimeError, IndexError)
 
 
 class BadArchive(Exception):
@@ -72,8 +78,8 @@ def _download(s3: Any, code: Code, packed: IO[bytes]) -> None:
 def _open(packed: IO[bytes]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(packed)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise BadArchive(f"the code asset is no zip file: {error}") from error
+    except (zipfile.BadZipFile, *_DAMAGED) as error:
+        raise BadArchive(f"the code asset is no zip file: {one_line(error)}") from error
 
 
 def checked_entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -84,7 +90,8 @@ def checked_entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     BadArchive
         A name leads out of the folder, an entry is no plain file, or it is all too much.
     """
-    entries = [info for info in archive.infolist() if not info.is_dir()]
+    # a folder's name ends with a slash; ZipInfo.is_dir() breaks on a name that is empty
+    entries = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if not entries:
         raise BadArchive("the code asset holds no file")
     if len(entries) > MOST_FILES:
@@ -122,8 +129,10 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         with archive.open(info) as source:
             # one byte more than was declared, so that a wrong declaration is seen
             body = source.read(info.file_size + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise BadArchive(f"the code asset's '{info.filename}' can't be unpacked: {error}") from error
+    except (zipfile.BadZipFile, *_DAMAGED) as error:
+        raise BadArchive(
+            f"the code asset's '{info.filename}' can't be unpacked: {type(error).__name__}: {one_line(error)}"
+        ) from error
     if len(body) != info.file_size:
         raise BadArchive(
             f"the code asset's '{info.filename}' doesn't have the size that the zip file declares"
