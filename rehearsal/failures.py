@@ -80,8 +80,17 @@ def operators_added(values: dict[str, Any]) -> None:
     values["people"] = {**values["people"], "operators": arns}
 
 
-def worded_otherwise(folder: Path) -> None:
-    """Change the code of a step without changing what it does: both pipelines of every stage get new code."""
+def operators_last(folder: Path) -> None:
+    """Make the operators' role after the pipelines, and change a step's code without changing what it does.
+
+    So a deployment that can't make the role has given both pipelines new code already.
+    """
+    replace_text(
+        folder / "stacks" / "scheduled_stage_stack.py",
+        "                role.allow(pipelines.inference)\n",
+        "                role.allow(pipelines.inference)\n"
+        "                self.node.find_child('OperatorsRole').node.add_dependency(pipelines)\n",
+    )
     path = folder / STEPS / "prepare.py"
     path.write_text(path.read_text() + "\n# The same, said in another way.\n")
 
@@ -118,11 +127,11 @@ CASES = (
 )
 REFUSED = Case(
     "A refused approval",
-    "Name operators, and word a step otherwise",
+    "Name operators, whose role comes after its pipelines",
     ("Prod", "PromoteToProd"),
     ("not before Monday",),
     change=operators_added,
-    edit=worded_otherwise,
+    edit=operators_last,
     answers={"PromoteToProd": Answer(False, "refused: not before Monday")},
 )
 HALF_WAY = replace(
@@ -204,18 +213,18 @@ def half_way(world: World, refused: Ended) -> None:
 
 
 def changed_and_back(world: World) -> list[str]:
-    """Return the resources that the last update of ProdStack changed before it was rolled back."""
+    """Return the pipelines that the last update of ProdStack changed before it was rolled back."""
     events = world.client("prod", "cloudformation").describe_stack_events(StackName="ProdStack")[
         "StackEvents"
     ]
     updates: list[str] = []
-    for event in sorted(events, key=lambda one: one["Timestamp"]):
+    for event in reversed(events):  # they come newest first
         status, whole = event["ResourceStatus"], event["LogicalResourceId"] == "ProdStack"
         if whole and status == "UPDATE_IN_PROGRESS":
             updates = []
         if whole and status.startswith("UPDATE_ROLLBACK"):
             break
-        if not whole and status == "UPDATE_COMPLETE":
+        if event["ResourceType"] == "Custom::SageMakerPipeline" and status == "UPDATE_COMPLETE":
             updates.append(event["LogicalResourceId"])
     return list(dict.fromkeys(updates))
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EDITED = (
     "pipeline_code/mammography/model.yaml",
     "pipeline_code/steps/prepare.py",
+    "stacks/scheduled_stage_stack.py",
     "tests/steps/test_distance.py",
 )
 
@@ -35,11 +36,11 @@ def clone(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "edit", [case.edit for case in (*failures.CASES, failures.REFUSED) if case.edit] + [promotions.commented]
 )
-def test_every_edit_changes_one_file_and_leaves_valid_python(clone: Path, edit: Edit) -> None:
+def test_every_edit_fits_the_files_and_leaves_valid_python(clone: Path, edit: Edit) -> None:
     before = {name: (clone / name).read_text() for name in EDITED}
     edit(clone)
     changed = [name for name in EDITED if (clone / name).read_text() != before[name]]
-    assert len(changed) == 1
+    assert changed
     for name in changed:
         if name.endswith(".py"):
             compile((clone / name).read_text(), name, "exec")
