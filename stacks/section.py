@@ -8,14 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LONGEST_LINE = 600
+LONGEST_WORD = 100
 
 
 class SettingsError(ValueError):
-    """A mistake in the settings: one line that names the setting, the value and the fix."""
+    """A mistake in the settings: one line that names the setting, the value and the fix.
+
+    Keys and values are quoted in it: what can't be printed is shown as a question mark, and what is long is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
+        super().__init__(line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 3]}...")
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the closest known word, or nothing."""
+    if len(word) > LONGEST_WORD:
+        return ""  # nobody's slip, and comparing it would take minutes
     swapped = [
         one for one in known if sorted(one) == sorted(word)
     ]  # letters in another order: the commonest slip
@@ -52,7 +63,7 @@ class Section:
         value = default if value is None else value
         if value is None:
             raise SettingsError(f"{self.name(key)} is missing: it must {rule}")
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             raise self.fail(key, f"must {rule}")
         return value
 
@@ -108,7 +119,7 @@ class Section:
         if not isinstance(value, list):
             raise self.fail(key, "must be a list")
         for item in value:
-            if not isinstance(item, str) or not re.fullmatch(pattern, item):
+            if not isinstance(item, str) or not re.fullmatch(pattern, item, re.ASCII):
                 raise SettingsError(f"{self.name(key)} must hold {rule}, got {item!r}")
         return tuple(value)
 

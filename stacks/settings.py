@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import available_timezones
@@ -82,6 +83,10 @@ def read() -> object:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         raise SettingsError(f"MLOPS_SETTINGS names '{path}', which doesn't exist") from None
+    except OSError as error:
+        raise SettingsError(f"the settings in '{path}' can't be read: {error.strerror}") from None
+    except RecursionError:
+        raise SettingsError(f"{path.name} is nested too deeply to be settings") from None
     except ValueError as error:
         raise SettingsError(f"{path.name} is not valid JSON: {error}") from None
     if override:
@@ -224,13 +229,18 @@ def _schedule(section: Section, default: Schedule | None) -> Schedule:
     zone = section.text(
         "time_zone", base.time_zone, pattern=r"\S+", rule="be an IANA time zone such as Europe/Berlin"
     )
-    if zone not in available_timezones():
-        hint = suggestion(zone, sorted(available_timezones()))
+    if zone not in _zones():
+        hint = suggestion(zone, sorted(_zones()))
         raise section.fail("time_zone", f"must be an IANA time zone such as Europe/Berlin{hint}")
     flexible = section.whole("flexible_minutes", base.flexible_minutes, low=0, high=1440)
     enabled = section.flag("enabled", base.enabled)
     section.done()
     return Schedule(expression, zone, flexible, enabled)
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()  # reads a folder of hundreds of files
 
 
 def _thresholds(section: Section, shared: Section, described: dict[str, Any]) -> Thresholds:
