@@ -26,7 +26,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .PHONY: help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
-        check-stage record promotions rollback trace local-up local-down alerts setup setup-authoring snapshots clean
+        check-stage record promotions rollback trace used-permissions local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -127,6 +127,9 @@ reject: $(READY)  ## reject a model version: make reject VERSION=1 [NOTE="why"] 
 
 release: $(READY)  ## let prod use an approved version, with mlops.delivery.approve_versions: make release VERSION=1 [NOTE="why"] [MODEL=folder]
 	@$(PY) -m ops release
+
+used-permissions: $(READY) $(AUTHORING_READY)  ## record anew which permissions are used: make used-permissions [TESTS="tests/..."]
+	@$(PY) -m tests.usage $(TESTS)
 
 bootstrap-help: $(READY)  ## the commands that prepare each account for the CDK, with narrow policies: make bootstrap-help [ASSEMBLY=cdk.out]
 	@[ -n "$${ASSEMBLY:-}" ] || $(CDK) synth --quiet --output build/bootstrap/cdk.out
