@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tests.permissions.policy import Caller, Context, Statement
 
 # Without a word in the policy of the resource itself, an identity policy of the same account grants nothing here.
-NEEDS_ITS_OWN_POLICY = ("kms:", "sts:assumerole")
+NEEDS_ITS_OWN_POLICY = ("kms:", "sts:assumerole", "sts:tagsession")
 
 
 class Request(NamedTuple):

@@ -22,7 +22,9 @@ _SCOPE = re.compile(
     rf"(?P<noun>.+?)(?: of (?P<model>every|any) model)?(?: of (?P<stage>every stage|{'|'.join(STAGES)}))?"
 )
 _FOREIGN_KEY = frozenset({"through S3", "through SageMaker"})
-Place = tuple[str, str, str, tuple[str, ...] | None]  # kind, ARN, account, and the prefix that is listed
+Place = tuple[
+    str, str, str, tuple[str, ...] | None, bool
+]  # kind, ARN, account, prefix that is listed, opened or not
 Situations = frozenset[str] | None
 
 
@@ -47,7 +49,7 @@ def _rules() -> Any:
 
 def place_of(thing: Thing) -> Place:
     """Return what a request about a thing names."""
-    return thing.kind, thing.arn, thing.account, thing.context.get("s3:prefix")
+    return thing.kind, thing.arn, thing.account, thing.context.get("s3:prefix"), thing.opened
 
 
 class Intent:
@@ -72,7 +74,7 @@ class Intent:
             for group in principal.groups:
                 members[group].append(principal)
         self.nobody = sorted(set(self.rules) - set(members))
-        keys = {one.arn: one for one in things.all if one.kind == "key"}
+        keys = {one.arn: one for one in things.all if one.kind == "key" and not one.opened}
         for group, lines in self.rules.items():
             for principal in members[group]:
                 for verbs, nouns in lines.items():
@@ -84,19 +86,26 @@ class Intent:
 
     def mentions(self, principal: Principal, action: str, thing: Thing) -> bool:
         """Whether it says anything about these, in any situation."""
-        return (principal.name, action, place_of(thing)) in self._permits
+        return (principal.name, action, (*place_of(thing)[:4], False)) in self._permits
 
     def allows(self, principal: Principal, action: str, thing: Thing, situation: str) -> bool:
         """Whether a request is meant to succeed."""
         if situation == WITHOUT_TLS:
             return False
-        place = place_of(thing)
+        # Were a key or a bucket of another account open, it would be for whatever way one asks.
+        place = (*place_of(thing)[:4], False)
+        if thing.opened and thing.kind == "key":
+            return (principal.name, action, place) in self._permits
         permit = self._permits.get((principal.name, action, place), frozenset())
         if permit is None or situation in permit:
             return True
-        if principal.administrator and thing.generous and principal.caller.account not in (STRANGER, thing.account):
+        if (
+            principal.administrator
+            and thing.generous
+            and principal.caller.account not in (STRANGER, thing.account)
+        ):
             return self._unforbidden(principal, action, thing, situation)
-        if self._administrators.get(principal.name) != thing.account or action == "sts:AssumeRole":
+        if self._administrators.get(principal.name) != thing.account or action.startswith("sts:"):
             return False
         return self._unforbidden(principal, action, thing, situation)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.permissions.policy import Context
-from tests.permissions.things import ACCOUNTS, REGION
+from tests.permissions.things import ACCOUNTS, REGION, STRANGER
 
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 GROUP = "sg-0123456789abcdef0"
@@ -34,13 +34,18 @@ def job_situations(action: str, account: str) -> Sequence[tuple[str, Context]]:
     artifact: list[tuple[str, Context]] = []
     if kind != "Model":
         other = (f"{own}:alias/other",)
-        foreign = (f"arn:aws:kms:{REGION}:999999999999:key/1",)
+        strangers = f"arn:aws:kms:{REGION}:{STRANGER}"
+        foreign = [
+            f"{strangers}:{name}" for name in ("key/1", data.rpartition(":")[2], "alias/mlops-artifacts")
+        ]
+        no_keys = [f"{one}:other-key/1" for one in (own, artifacts)] + [f"{artifacts}:alias/other"]
         for key, word in (("sagemaker:volumekmskeyarn", "volumes"), ("sagemaker:outputkmskeyarn", "output")):
             right[key] = (data,)
             also.append({key: (f"{own}:key/1",)})
             wrong |= {
                 f"with {word} under another key": {key: other},
-                f"with {word} under a stranger's key": {key: foreign},
+                **{f"with {word} under a stranger's {one}": {key: (one,)} for one in foreign},
+                **{f"with {word} under {one}": {key: (one,)} for one in no_keys},
                 f"with {word} under no key of ours": {key: None},
             }
     if kind in ("ProcessingJob", "TrainingJob"):

@@ -94,14 +94,14 @@ KINDS: Mapping[str, Actions] = {
     ),
     "place": named("ec2", "CreateNetworkInterface"),
     "connection": named("codeconnections", "UseConnection DeleteConnection")
-    + named("codestar-connections", "UseConnection"),
+    + named("codestar-connections", "UseConnection DeleteConnection"),
     "project": named("codebuild", "StartBuild StopBuild BatchGetBuilds UpdateProject DeleteProject"),
     "delivery": named(
         "codepipeline",
         "GetPipelineState GetPipelineExecution ListActionExecutions ListPipelineExecutions StartPipelineExecution"
         " StopPipelineExecution UpdatePipeline DeletePipeline",
     ),
-    "approval": named("codepipeline", "PutApprovalResult"),
+    "approval": named("codepipeline", "PutApprovalResult PutActionRevision"),
     # Actions that know no resource: they are asked of an account.
     "account": (
         *named("cloudwatch", "PutMetricData DeleteAlarms"),

@@ -107,15 +107,23 @@ class Matrix:
             for thing in listed:
                 # What a stranger opens to us is there to see what our own roles ask for.
                 strangers = thing.generous and thing.account == STRANGER
-                if strangers and outsider:
+                if (strangers or thing.opened) and outsider:
+                    continue
+                if thing.opened and (principal.role is None or principal.caller.account == thing.account):
                     continue
                 for action in KINDS[thing.kind]:
                     if not wanted(principal, action, thing):
                         continue
                     for word, context in situations(
-                        action, thing.kind, thing.arn, thing.account, service, thing.sources
+                        action,
+                        thing.kind,
+                        thing.arn,
+                        thing.account,
+                        service,
+                        thing.sources,
+                        principal.caller.account,
                     ):
-                        if strangers and word == WITHOUT_TLS:
+                        if (strangers or thing.opened) and word == WITHOUT_TLS:
                             continue
                         yield Cell(principal, action, thing, word, {**thing.context, **context})
 
@@ -152,7 +160,8 @@ def _distinct(things: Iterable[Thing]) -> list[Thing]:
 
 
 def _owner(estate: Estate, thing: Thing) -> str:
-    return thing.arn if thing.arn == "*" else estate.owner(thing.arn)
+    owner = thing.arn if thing.arn == "*" else estate.owner(thing.arn)
+    return f"{owner}, opened" if thing.opened else owner
 
 
 def external_policies(estate: Estate, things: Things) -> dict[str, list[Statement]]:
@@ -160,14 +169,18 @@ def external_policies(estate: Estate, things: Things) -> dict[str, list[Statemen
     found: dict[str, list[Statement]] = defaultdict(list)
     trusted = f"arn:aws:iam::{ACCOUNTS['registry']}:root"
     for thing in things.all:
-        if thing.arn in found:
+        owner = _owner(estate, thing)
+        if owner in found:
             continue
         if thing.generous:
-            owner = estate.owner(thing.arn)
-            found[owner] = [_allow(f"arn:aws:iam::{one}:root", "*") for one in ACCOUNTS.values() if one != thing.account]
+            found[owner] = [
+                _allow(f"arn:aws:iam::{one}:root", "*") for one in ACCOUNTS.values() if one != thing.account
+            ]
             if thing.kind == "key":
                 found[owner].append(_allow(f"arn:aws:iam::{STRANGER}:root", "kms:*"))
-        elif thing.kind == "key" and (thing.noun == "other keys" or "/other-key" in f"/{thing.arn.split(':', 5)[5]}"):
+        elif thing.kind == "key" and (
+            thing.noun == "other keys" or "/other-key" in f"/{thing.arn.split(':', 5)[5]}"
+        ):
             # The default key policy: the account's own policies decide.
             found[thing.arn] = [_allow(f"arn:aws:iam::{thing.account}:root", "kms:*", resource="*")]
         elif thing.kind == "role" and ":role/cdk-" in thing.arn:
@@ -176,9 +189,10 @@ def external_policies(estate: Estate, things: Things) -> dict[str, list[Statemen
             found[thing.arn] = [_allow(one, "sts:AssumeRole") for one in dict.fromkeys([trusted, own])]
         elif thing.noun == "other topics":
             found[thing.arn] = [_without_tls("sns:Publish", thing.arn)]
+        elif thing.noun == "other queues":
+            found[thing.arn] = [_without_tls("sqs:*", thing.arn)]
         elif thing.kind == "object" and thing.arn.startswith("arn:aws:s3:::cdk-"):
-            bucket = thing.arn.split("/")[0]
-            found[bucket] = [_without_tls("s3:*", "*")]
+            found[owner] = [_without_tls("s3:*", "*")]
         elif thing.noun == "images":
             pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
             found[thing.arn] = [

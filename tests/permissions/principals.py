@@ -12,6 +12,14 @@ from tests.permissions.things import ACCOUNTS, MODELS, REGION, STAGES, STRANGER,
 EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
 _ARTICLE = {"Train": "a", "Inference": "an"}
 _OTHER = {"Train": "Inference", "Inference": "Train"}
+TAKES_OUR_ROLES = Statement.of(
+    {
+        "Effect": "Allow",
+        "Action": "sts:*",
+        "Resource": [f"arn:aws:iam::{account}:role/mlops/*/mlops-*" for account in ACCOUNTS.values()],
+    },
+    "somebody's own policy",
+)
 SERVICES = (
     "sagemaker",
     "lambda",
@@ -64,10 +72,17 @@ def _roles(estate: Estate) -> Sequence[Principal]:
             part = tuple(one for one in role.identity if f"{_OTHER[kind]}ProviderPolicy" not in one.source)
             alone = (f"provider of {_ARTICLE[kind]} {kind.lower()} pipeline",)
             found.append(Principal(f"{name} for {kind.lower()}", role.caller, part, alone, known, model, arn))
-        if any(not one.allow for one in role.identity):
+        trusted = any(
+            arn in values
+            for other in estate.roles.values()
+            for one in other.trust
+            for _, _, values in one.conditions
+        )
+        if trusted or any(not one.allow for one in role.identity):
             # What a Deny is for shows only where something else allows.
             also = (*role.identity, EVERYTHING)
-            admitted = ("any role of a stage", *(["any train role of a stage"] if purpose == "train" else []))
+            admitted = ["any role of a stage"] if stage in STAGES else []
+            admitted += ["any train role of a stage"] if purpose == "train" else []
             names = (*groups, *admitted, *_powerful(role.caller.account))
             twin = Principal(f"{name} as administrator", role.caller, also, names, known, model, arn, True)
             found.append(twin)
@@ -81,7 +96,7 @@ def _outsiders() -> Sequence[Principal]:
         name: str, account: str, path: str, *groups: str, stage: str | None = None, power: bool = True
     ) -> None:
         caller = Caller(f"arn:aws:iam::{account}:{path}", account)
-        identity = (EVERYTHING,) if power else ()
+        identity = (EVERYTHING,) if power else (TAKES_OUR_ROLES,)
         all_groups = (*groups, *(_powerful(account) if power else ()))
         found.append(Principal(name, caller, identity, all_groups, stage, administrator=power))
 
@@ -96,10 +111,25 @@ def _outsiders() -> Sequence[Principal]:
         # Paths that begin alike, and those of another stage in this account: the registry admits neither.
         add(f"a look-alike of {stage}", account, f"role/mlops/{stage}er/train/new")
         other = STAGES[(STAGES.index(stage) + 1) % len(STAGES)]
-        add(f"a role of {other}'s path in {stage}", account, f"role/mlops/{other}/train/new")
+        for purpose in ("train", "resolver", "recorder"):
+            name = f"a role of {other}'s {purpose} path in {stage}"
+            add(name, account, f"role/mlops/{other}/{purpose}/new")
+        for purpose in ("resolver", "recorder"):
+            names = (some, "any resolver or recorder role of a stage")
+            add(
+                f"some {purpose} role of {stage}",
+                account,
+                f"role/mlops/{stage}/{purpose}/new",
+                *names,
+                stage=stage,
+            )
+    # Beside the delivery's roles, which the stages' checkers trust by name.
+    for number, path in enumerate(("delivery/build", "delivery/other", "other/other"), start=1):
+        add(f"a role of the registry's account, {number}", ACCOUNTS["registry"], f"role/mlops/{path}/new")
     for name, account in ACCOUNTS.items():
         deploy = f"role/cdk-hnb659fds-deploy-role-{account}-{REGION}"
-        add(f"deploy role of {name}", account, deploy, "a bootstrap's deploy role")
+        # At home it would reach everything by its own policy: only elsewhere that is worth asking.
+        add(f"deploy role of {name}", account, deploy, "a bootstrap's deploy role", power=name != "registry")
     for who, account, path in (
         ("the person ada", ACCOUNTS["dev"], "user/ada"),
         ("the person grace", ACCOUNTS["prod"], "user/grace"),

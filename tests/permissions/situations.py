@@ -15,6 +15,11 @@ _STATUS, _STAGE, _STATE = (
     "sagemaker:modellifecycle:stage",
     "sagemaker:modellifecycle:stagestatus",
 )
+_MFA: Sequence[Situation] = [
+    ("with MFA", {"aws:multifactorauthpresent": ("true",)}),
+    ("without MFA", {"aws:multifactorauthpresent": ("false",)}),
+    ("with a key", {}),
+]
 _BY_ACTION: Mapping[str, Sequence[Situation]] = {
     "kms:CreateGrant": [
         ("for an AWS resource", {"kms:grantisforawsresource": ("true",)}),
@@ -28,11 +33,8 @@ _BY_ACTION: Mapping[str, Sequence[Situation]] = {
         ),
         ("unsaid", {}),
     ],
-    "sts:AssumeRole": [
-        ("with MFA", {"aws:multifactorauthpresent": ("true",)}),
-        ("without MFA", {"aws:multifactorauthpresent": ("false",)}),
-        ("with a key", {}),
-    ],
+    "sts:AssumeRole": _MFA,
+    "sts:TagSession": _MFA,
     "sagemaker:CreateModelPackage": [
         ("waiting", {_STATUS: ("PendingManualApproval",)}),
         ("approved", {_STATUS: ("Approved",)}),
@@ -45,6 +47,8 @@ _BY_ACTION: Mapping[str, Sequence[Situation]] = {
     "sagemaker:UpdateModelPackage": [
         ("as approved", {_STATUS: ("Approved",)}),
         ("as released to prod", {_STAGE: ("prod",), _STATE: ("released",)}),
+        ("as withdrawn from dev", {_STAGE: ("dev",), _STATE: ("withdrawn",)}),
+        ("as withdrawn and approved", {_STAGE: ("prod",), _STATE: ("withdrawn",), _STATUS: ("Approved",)}),
         ("as withdrawn from prod", {_STAGE: ("prod",), _STATE: ("withdrawn",)}),
         ("as released to dev", {_STAGE: ("dev",), _STATE: ("released",)}),
         ("as a draft for prod", {_STAGE: ("prod",), _STATE: ("draft",)}),
@@ -60,6 +64,7 @@ _BY_ACTION: Mapping[str, Sequence[Situation]] = {
     "cloudwatch:PutMetricData": [
         ("namespace cdk-mlops", {"cloudwatch:namespace": ("cdk-mlops",)}),
         ("namespace of jobs", {"cloudwatch:namespace": ("/aws/sagemaker/TrainingJobs",)}),
+        ("namespace of other services", {"cloudwatch:namespace": ("/aws/other",)}),
         ("another namespace", {"cloudwatch:namespace": ("other",)}),
     ],
 }
@@ -69,7 +74,7 @@ WITHOUT_TLS = "without TLS"
 
 
 def situations(
-    action: str, kind: str, arn: str, account: str, service: str | None, sources: Sequence[str]
+    action: str, kind: str, arn: str, account: str, service: str | None, sources: Sequence[str], home: str
 ) -> Sequence[Situation]:
     """Return the situations to try, the most ordinary first.
 
@@ -80,19 +85,24 @@ def situations(
     service
         The AWS service that asks; None for roles and people.
     sources
-        ARNs of the rules that may lead to the thing.
+        ARNs of the rules or buckets that may lead to the thing.
+    home
+        Account of who asks.
     """
     if service is not None:
         return _of_a_service(action, kind, account, service, sources, arn)
     if is_job(action) and kind != "version":
-        return job_situations(action, account)
+        return job_situations(action, home)
     if action in _BY_ACTION:
         return _BY_ACTION[action]
     if kind == "interface" and action != "ec2:CreateNetworkInterface":
-        place = f"{arn.rsplit(':', 1)[0]}:subnet/"
+        place = f"{':'.join(arn.split(':')[:4])}:{home}:subnet/"
         return [
             *(("in a subnet of the jobs", {"ec2:subnet": (place + one,)}) for one in SUBNETS),
-            ("in a stranger's subnet", {"ec2:subnet": (place.replace(account, STRANGER) + SUBNETS[0],)}),
+            *(
+                ("in a stranger's subnet", {"ec2:subnet": (place.replace(home, STRANGER) + one,)})
+                for one in SUBNETS
+            ),
             ("in another subnet", {"ec2:subnet": (f"{place}subnet-0fffffffffffffff0",)}),
             ("unsaid", {}),
         ]
@@ -134,9 +144,14 @@ def _of_a_service(
         ("for another account", theirs),
         ("for nobody", _SECURE),
     ]
+    if name == "logging":
+        found.append(("from another source", {**own, "aws:sourcearn": ("arn:aws:s3:::other",)}))
     if name in ("events", "logging"):
         for one in sources:
             found.insert(0, ("from its source", {**own, "aws:sourcearn": (one,)}))
+            strange = {**own, "aws:sourcearn": (one.replace(account, STRANGER),)}
+            if strange["aws:sourcearn"] != (one,):
+                found.append(("from a stranger's source", strange))
             if name == "logging":  # a bucket's ARN doesn't say whose it is
                 theirs = {**own, "aws:sourcearn": (one,), "aws:sourceaccount": (STRANGER,)}
                 found.append(("from a source that another account has now", theirs))
@@ -147,10 +162,13 @@ def _of_a_service(
 
 def _of_log_groups(groups: Sequence[str], account: str, region: str) -> Sequence[Situation]:
     key = "kms:encryptioncontext:aws:logs:arn"
-    another = f"arn:aws:logs:{region}:{account}:log-group:/other"
+    others = [
+        f"arn:aws:logs:{region}:{account}:log-group:{name}"
+        for name in ("/other", "/aws/other/x", "/aws/codebuild/x")
+    ]
     return [
         *(("for its log groups", {key: (one,)}) for one in groups),
-        ("for another log group", {key: (another,)}),
+        *(("for another log group", {key: (one,)}) for one in others),
         *(("for a stranger's log group", {key: (one.replace(account, STRANGER),)}) for one in groups),
         ("unsaid", {}),
     ]

@@ -44,6 +44,7 @@ ACCOUNTS = {
     "staging": "444444444444",
 }
 STRANGER = "999999999999"
+IMAGES_ACCOUNT = "683313688378"  # where AWS keeps the region's images
 STAGES = ("dev", "staging", "prod")
 FUNCTIONS = {
     "resolver": "{prefix}-{stage}-model-resolver",
@@ -68,6 +69,7 @@ class Thing:
     key: str | None = None
     sources: tuple[str, ...] = ()
     generous: bool = False  # its own policy admits all of our accounts: only who asks is asked for permission
+    opened: bool = False  # one of ours, were it generous: what do the stages' own policies hold them to?
 
     @property
     def shown(self) -> str:
@@ -96,7 +98,8 @@ class Things:
         ):
             self._delivery()
         self._roles()
-        self.all += [*_what_aws_may_add(self.all), *_of_a_stranger(self.all)]
+        self.all += _what_aws_may_add(self.all)
+        self.all += [*_of_a_stranger(self.all), *_opened(self.all)]
 
     def named(self, noun: str) -> list[Thing]:
         """Return the things that a noun stands for.
@@ -195,6 +198,8 @@ class Things:
             "other logs", "log stream", arn("logs", "log-group:/other:log-stream:x"), account, stage=stage
         )
         self._add("other logs", "log group", arn("logs", "log-group:/other:*"), account, stage=stage)
+        jobs = arn("logs", "log-group:/aws/sagemaker/OtherJobs:*")
+        self._add("other logs", "log group", jobs, account, stage=stage)
         self._functions(stage, account)
         self._add("event bus", "bus", arn("events", "event-bus/default"), account, stage=stage)
         self._add("other bus", "bus", arn("events", "event-bus/other"), account, stage=stage)
@@ -218,8 +223,8 @@ class Things:
             self._add("other networks", "place", arn("ec2", place), account, stage=stage)
         self._add("account", "account", "*", account, stage=stage)
         for name, noun in (("sagemaker-xgboost", "images"), ("other", "other images")):
-            repository = f"arn:aws:ecr:{REGION}:683313688378:repository/{name}"
-            self._add(noun, "images", repository, "683313688378", stage=stage)
+            repository = f"arn:aws:ecr:{REGION}:{IMAGES_ACCOUNT}:repository/{name}"
+            self._add(noun, "images", repository, IMAGES_ACCOUNT, stage=stage, generous=name == "other")
         # A group of a stage's own account: nobody's, but an administrator could approve there.
         for kind, rest in (("group", "model-package-group/other"), ("version", "model-package/other/1")):
             self._add("other versions", kind, arn("sagemaker", rest), account, stage=stage)
@@ -228,7 +233,8 @@ class Things:
         bucket = f"sagemaker-mlops-{stage}-logs-{account}-{REGION}"
         known = stage if stage in STAGES else None
         self._bucket("log bucket", bucket, account, stage=known)
-        self._object("other logged requests", bucket, "other/2026-11-21", account, stage=known)
+        everywhere = tuple(f"arn:aws:s3:::{source}" for source in sources.values())
+        self._object("other requests", bucket, "other/2026-11-21", account, stage=known, sources=everywhere)
         for prefix, source in sources.items():
             self._add(
                 "logged requests",
@@ -260,6 +266,7 @@ class Things:
                 if stack.account == account and stack.name.lower().startswith(alias.split("-")[0]):
                     arn = stack.arn("sns", stack.name_of(logical_id))
                     self._add(noun, "topic", arn, account, stage=stage, key=self._key_of(alias))
+        self._add("other queues", "queue", f"arn:aws:sqs:{REGION}:{account}:other", account, stage=stage)
         self._add("other topics", "topic", f"arn:aws:sns:{REGION}:{account}:other", account, stage=stage)
 
     def _functions(self, stage: str, account: str) -> None:
@@ -299,6 +306,9 @@ class Things:
                         self._object("contested artifacts", bucket, nested, account, **its)
                 notice = f"_state/{stage}/evil.json"
                 self._object("contested artifacts", bucket, notice, account, **{**its, "model": MODELS[-1]})
+            # Of no stage: nobody's to write.
+            lost = {"model": model, "key": key}
+            self._object("contested artifacts", bucket, f"{model.name}/other/x.json", account, **lost)
             everything = {"model": model, "key": key}
             self._folder("artifacts of all stages", bucket, f"{model.name}/", account, **everything)
             base = f"arn:aws:sagemaker:{REGION}:{account}:model-package"
@@ -335,6 +345,8 @@ class Things:
         bucket, key = f"sagemaker-mlops-delivery-{account}-{REGION}", self._key_of("delivery-data")
         self._bucket("delivery bucket", bucket, account, key=key)
         self._object("reviews", bucket, "reviews/1/review.html", account, key=key)
+        self._object("other delivery state", bucket, "state/other.json", account, key=key)
+        self._add("other deliveries", "delivery", stack.arn("codepipeline", "other"), account)
         self._object("delivery notices", bucket, "state/notices/1.json", account, key=key)
         sources = next(
             stack.name_of(one) for one, _ in stack.of_type("AWS::S3::Bucket") if one.startswith("Artifacts")
@@ -358,7 +370,11 @@ class Things:
         for stage in ("RegistryAndDev", "Staging", "Prod"):
             confirm = stack.arn("codepipeline", f"mlops-delivery/{stage}/ConfirmPermissions")
             self._add("permissions approvals", "approval", confirm, account)
-        for action in ("mlops-delivery/Prod/PromoteToProd", "mlops-versions/Approve/ReleaseToProd"):
+        for action in (
+            "mlops-delivery/Prod/PromoteToProd",
+            "mlops-versions/Approve/ReleaseToProd",
+            *_OTHER_ACTIONS,
+        ):
             self._add("people's approvals", "approval", stack.arn("codepipeline", action), account)
         for _, properties in stack.of_type("AWS::CodeBuild::Project"):
             name = str(properties["Name"])
@@ -383,8 +399,13 @@ class Things:
             self._add(
                 f"{name} role" if stage == "delivery" else noun, "role", arn, role.caller.account, **its
             )
+            # Nothing of ours passes or takes what else there may be at a role's path.
+            for place in (f"mlops/{stage}/{purpose}", f"mlops/{stage}/other", "mlops/other/other"):
+                other = f"{arn.split(':role/')[0]}:role/{place}/other"
+                self._add("other roles", "role", other, role.caller.account, generous=True)
 
 
+_OTHER_ACTIONS = tuple(f"mlops-delivery/{stage}/Other" for stage in ("RegistryAndDev", "Staging"))
 _DATA_OBJECTS = (
     ("training data", "data/train-dataset/part1.csv"),
     ("batches", "data/batch-dataset/2026/11/batch.csv"),
@@ -411,23 +432,44 @@ _DATA_FOLDERS = (("all of a model", ""), ("all data", "data/"), ("all state", "s
 def _of_a_stranger(things: Iterable[Thing]) -> Iterator[Thing]:
     """Yield what a stranger may call as ours are called, and open to us: what we write there, they have."""
     for thing in things:
-        arn = thing.arn.replace(thing.account, STRANGER)
-        if arn != thing.arn and thing.kind != "account":
+        parts = thing.arn.split(":", 5)
+        # A name that holds the account's id may be kept or not.
+        named = thing.arn.replace(thing.account, STRANGER)
+        kept = ":".join([*parts[:4], STRANGER, parts[5]]) if thing.kind != "account" and parts[4] else named
+        for arn in sorted({named, kept} - {thing.arn}):
             noun = f"a stranger's {thing.noun}"
             yield replace(thing, noun=noun, arn=arn, account=STRANGER, stage=None, model=None, generous=True)
 
 
-def _what_aws_may_add(things: Iterable[Thing]) -> Iterator[Thing]:
-    """Yield things of no type that there is yet, beside ours: a permission isn't to reach further than it must."""
+def _opened(things: Iterable[Thing]) -> Iterator[Thing]:
+    """Yield what other accounts reach, as if its own policy let them: both sides are to hold alone."""
+    shared = {"object", "folder", "group", "version", "key", "images"}
+    for thing in things:
+        if thing.noun == "contested artifacts":
+            continue  # only the bucket speaks of these
+        if thing.noun == "checker role":
+            yield replace(thing, generous=True, opened=True)
+        if (
+            thing.kind in shared
+            and thing.account in (ACCOUNTS["registry"], IMAGES_ACCOUNT)
+            and not thing.generous
+        ):
+            yield replace(thing, generous=True, opened=True)
+
+
+def _what_aws_may_add(things: Iterable[Thing]) -> list[Thing]:
+    """Return things of no type that there is yet, beside ours: a permission isn't to reach further than it must."""
+    found: list[Thing] = []
     for thing in things:
         parts = thing.arn.split(":", 5)
         if thing.kind == "execution":
             arn = thing.arn.replace("/execution/", "/other/")
-        elif thing.kind in ("key", "pipeline", "interface") and "/" in parts[5]:
+        elif thing.kind in ("key", "pipeline", "interface", "group", "version") and "/" in parts[5]:
             arn = ":".join([*parts[:5], f"other-{parts[5]}"])
         else:
             continue
-        yield replace(thing, noun=f"something like the {thing.noun}", arn=arn, stage=None, model=None)
+        found.append(replace(thing, noun=f"something like the {thing.noun}", arn=arn, stage=None, model=None))
+    return found
 
 
 class _Triggers:
