@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-
-os.environ.pop("CDK_VALIDATION", None)  # validating is what this is for
 
 import aws_cdk as cdk
 
