@@ -127,6 +127,6 @@ def lead_seconds() -> int:
         Where it isn't a whole number of seconds from 1 to 3600.
     """
     text = os.environ.get("CHECK_LEAD_SECONDS") or str(DEFAULT_LEAD_SECONDS)
-    if not text.isdigit() or not 1 <= int(text) <= 3600:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 3600:
         raise CommandError(f"CHECK_LEAD_SECONDS must be a whole number from 1 to 3600, got '{text}'")
     return int(text)

@@ -168,7 +168,7 @@ def stage_of(settings: Settings, model: Model, execution_arn: str) -> Stage | No
 
 
 def _describe(settings: Settings, model: Model, version: str, registry: Any) -> dict[str, Any]:
-    if not version.isdigit():
+    if not (version.isascii() and version.isdecimal()):
         raise CommandError(f"VERSION must be the number of a version, got '{version}'; see: make versions")
     account, group = settings.accounts["registry"], model.model_package_group
     arn = (

@@ -29,7 +29,7 @@ VALID: dict[str, Any] = {
     "people": {"approvers": ["arn:aws:iam::333333333333:role/Lead"], "operators": [], "require_mfa": False},
     "email": "team@example.com",
     "network": {
-        stage: {"subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"], "security_group": "sg-0123456789abcdef0"}
+        stage: {"subnets": [f"subnet-{one * 17}" for one in "ab"], "security_group": "sg-" + "0" * 17}
         for stage in ("dev", "staging", "prod")
     },
     "monitor": "own",

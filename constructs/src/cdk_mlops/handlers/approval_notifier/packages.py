@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from shared.aws import Arn, split_uri
+from shared.aws import Arn, Malformed, split_uri
 from shared.registry import group_name
-from shared.text import number, shorten
+from shared.text import is_version, number, shorten
 
 _NUMBERS = (
     ("cv_auc", "cross-validated AUC"),
@@ -110,11 +110,11 @@ def parse_package(arn: str, described: dict[str, Any]) -> Package:
 
     Raises
     ------
-    ValueError
+    Malformed
         It is no ARN of a version.
     """
     parsed = Arn.parse(arn)
     parts = parsed.resource.split("/")
-    if len(parts) != 3 or parts[0] != "model-package" or not parts[2].isdecimal():
-        raise ValueError(f"expected the ARN of a model version, got '{arn}'")
+    if len(parts) != 3 or parts[0] != "model-package" or not is_version(parts[2]):
+        raise Malformed(f"expected the ARN of a model version, got '{arn}'")
     return Package(parsed, group_name(parts[1]), int(parts[2]), described)

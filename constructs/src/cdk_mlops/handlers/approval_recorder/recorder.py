@@ -22,7 +22,7 @@ from shared.artifacts import (
 from shared.aws import Arn, AwsError, error_text, split_uri
 from shared.objects import ObjectVersion
 from shared.registry import APPROVED, group_name, is_released, list_versions
-from shared.text import parse_time, shorten
+from shared.text import is_version, parse_time, shorten
 
 CHUNK = 1 << 20
 # What SageMaker takes as a value of CustomerMetadataProperties.
@@ -74,7 +74,7 @@ class Recorder:
             parts = Arn.parse(arn).resource.split("/")
         except ValueError as error:
             raise BadEvent(str(error)) from error
-        if len(parts) != 3 or parts[0] != "model-package" or not parts[2].isdecimal():
+        if len(parts) != 3 or parts[0] != "model-package" or not is_version(parts[2]):
             raise BadEvent(f"expected the ARN of a model version, got '{arn}'")
         # SageMaker writes some ARNs in lower case whatever the group's case is
         if group_name(parts[1]).lower() not in {group.lower() for group in self.groups}:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.aws import Arn
 from shared.registry import APPROVED, REJECTED, RELEASED, is_released
+from shared.text import is_version
 
 EVENT_TYPE = "SageMaker Model Package State Change"
 WITHDRAWN = "withdrawn"  # the StageStatus of a version that lost its approval after its release
@@ -127,7 +128,7 @@ def _parts(arn: str) -> tuple[str, str]:
         parts = Arn.parse(arn).resource.split("/")
     except ValueError as error:
         raise BadEvent(str(error)) from error
-    if len(parts) != 3 or parts[0] != "model-package" or not parts[2].isdecimal():
+    if len(parts) != 3 or parts[0] != "model-package" or not is_version(parts[2]):
         raise BadEvent(f"expected the ARN of a model version, got '{arn}'")
     return parts[1], parts[2]
 

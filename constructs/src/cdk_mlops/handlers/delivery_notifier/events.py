@@ -61,7 +61,7 @@ def read_outcome(event: dict[str, Any], route: Route) -> Outcome | None:
     if detail.get("pipeline") != route.pipeline:
         return None
     execution_id, state = _needed(detail, "execution-id"), _needed(detail, "state")
-    attempt = int(detail.get("pipeline-execution-attempt") or 1)
+    attempt = _attempt(detail.get("pipeline-execution-attempt"))
     time = str(event.get("time", ""))
     if kind == PIPELINE_EVENT:
         return Outcome(execution_id, attempt, state, time) if state in ENDS else None
@@ -71,6 +71,15 @@ def read_outcome(event: dict[str, Any], route: Route) -> Outcome | None:
     if state == "FAILED" and action in route.gates:
         return Outcome(execution_id, attempt, UNANSWERED, time, stage, action)
     return None
+
+
+def _attempt(value: object) -> int:
+    if value is None:
+        return 1
+    # JSON that came by way of an event bus may have made 1.0 of it
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 1e6:
+        return int(value)
+    raise BadEvent(f"pipeline-execution-attempt must be a number from 1, got {value!r}")
 
 
 def _needed(source: dict[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from shared import log
-from shared.aws import AwsError, error_code, split_uri
+from shared.aws import AwsError, Malformed, error_code, split_uri
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject, digest
 from shared.text import parse_time
 
@@ -57,14 +57,14 @@ def fill_date(template: str, started_at: str) -> str:
 
     Raises
     ------
-    ValueError
+    Malformed
         Another placeholder, or a start that is no time.
     """
     if not _PLACEHOLDER.search(template):
         return template
     moment = parse_time(started_at)
     if moment is None:
-        raise ValueError(
+        raise Malformed(
             f"started_at must be a time such as 2026-11-20T23:00:00Z to fill '{template}', got '{started_at}'"
         )
 
@@ -72,7 +72,7 @@ def fill_date(template: str, started_at: str) -> str:
         form = _FORMATS.get(match.group(1))
         if form is None:
             known = ", ".join(f"{{{name}}}" for name in _FORMATS)
-            raise ValueError(
+            raise Malformed(
                 f"transform_input knows the placeholders {known}, got '{match.group(0)}' in '{template}'"
             )
         return moment.astimezone(UTC).strftime(form)

@@ -199,6 +199,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
         BatchAmbiguous,
         BatchAlreadyScored,
         BadRequest,
+        aws.Malformed,
     ) as error:
         # the same words with their name in front: all that people see of it is the step's failure reason
         named = type(error)(shorten(f"{type(error).__name__}: {one_line(error)}", VALUE_LIMIT))

@@ -7,6 +7,7 @@ from typing import Any
 from shared.artifacts import FILES, MODEL, uris_of
 from shared.aws import Arn, AwsError, is_missing
 from shared.registry import APPROVED, REJECTED, Version, group_name, is_released, list_versions
+from shared.text import is_version
 
 NEWEST_APPROVED, NEWEST = "newest_approved", "newest"
 _UNRELEASED = "waits for its release to prod: a check in staging and an approval (pipeline mlops-versions)"
@@ -94,7 +95,7 @@ def find_version(
     """
     if wanted in ("", NEWEST_APPROVED):
         return require_approved(sagemaker, group, only_released=only_released)
-    if wanted != NEWEST and not (wanted.isascii() and wanted.isdecimal()):
+    if wanted != NEWEST and not is_version(wanted):
         raise BadVersion(
             f"the parameter ModelVersion must be {NEWEST_APPROVED}, {NEWEST} or a version's number, got '{wanted}'"
         )

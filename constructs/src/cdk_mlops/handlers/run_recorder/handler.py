@@ -29,6 +29,7 @@ NAMED = (
     ModelArtifactChanged,
     PredictionsMissing,
     UnreadableObject,
+    aws.Malformed,
 )
 
 

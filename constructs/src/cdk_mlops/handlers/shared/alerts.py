@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.text import ascii_only, one_line, shorten
+from shared.text import ascii_only, one_line, printable, shorten
 
 # SNS: fewer than 100 ASCII characters, no line break, no control character.
 SUBJECT_LIMIT = 99
@@ -55,7 +55,7 @@ class Alert:
 
 
 def _indent(lines: Sequence[str]) -> str:
-    text = "\n".join(line for part in lines for line in part.splitlines() if line.strip())
+    text = "\n".join(line for part in lines for line in map(printable, part.splitlines()) if line.strip())
     return "\n".join(f"  {line}" for line in shorten(text, SECTION_LIMIT).splitlines())
 
 

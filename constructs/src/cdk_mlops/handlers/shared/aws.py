@@ -42,6 +42,10 @@ def is_missing(error: BaseException) -> bool:
     )
 
 
+class Malformed(ValueError):
+    """A text isn't what it should be; the message says what was expected, and what came."""
+
+
 @dataclass(frozen=True)
 class Arn:
     """The parts of an ARN."""
@@ -58,12 +62,12 @@ class Arn:
 
         Raises
         ------
-        ValueError
+        Malformed
             The value is none.
         """
         parts = value.split(":", 5)
         if len(parts) != 6 or parts[0] != "arn" or not parts[5]:
-            raise ValueError(f"expected an ARN, got '{value}'")
+            raise Malformed(f"expected an ARN, got '{value}'")
         return cls(*parts[1:])
 
     def __str__(self) -> str:
@@ -75,13 +79,13 @@ def split_uri(uri: str) -> tuple[str, str]:
 
     Raises
     ------
-    ValueError
+    Malformed
         The value is no such URI.
     """
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise ValueError(f"expected a URI such as s3://bucket/key, got '{uri}'")
+        raise Malformed(f"expected a URI such as s3://bucket/key, got '{uri}'")
     return bucket, key
 
 

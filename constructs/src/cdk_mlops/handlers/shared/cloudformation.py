@@ -65,16 +65,24 @@ class Request:
         missing = [name for name in needed if not isinstance(event.get(name), str) or not event[name]]
         if missing:
             raise BadRequest(f"a request of CloudFormation has {', '.join(missing)}; this one doesn't")
+        physical_id = event.get("PhysicalResourceId")
+        if not isinstance(physical_id, str | None):
+            raise BadRequest(f"PhysicalResourceId must be a text, got {physical_id!r}")
         return cls(
             kind=event["RequestType"],
             response_url=event["ResponseURL"],
             stack_id=event["StackId"],
             request_id=event["RequestId"],
             logical_id=event["LogicalResourceId"],
-            physical_id=event.get("PhysicalResourceId") or None,
-            properties=event.get("ResourceProperties") or {},
-            old_properties=event.get("OldResourceProperties") or {},
+            physical_id=physical_id or None,
+            properties=_object(event.get("ResourceProperties")),
+            old_properties=_object(event.get("OldResourceProperties")),
         )
+
+
+def _object(value: object) -> dict[str, Any]:
+    # anything else is answered as properties that are missing
+    return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,8 @@ class Answer:
                 "LogicalResourceId": request.logical_id,
                 "Data": self.data,
             }
-            body = json.dumps(document, ensure_ascii=False).encode()
+            # half a character, which UTF-8 can't hold, becomes its escape, which is JSON
+            body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
             if len(body) <= RESPONSE_LIMIT or limit <= 100:
                 return body
             limit -= 100

@@ -7,8 +7,18 @@ from datetime import UTC, datetime
 
 
 def one_line(value: object) -> str:
-    """Fold all white space, so that a message of several lines reads as one."""
-    return " ".join(str(value).split())
+    """Fold all white space, so that a message of several lines reads as one, and replace what can't be printed."""
+    return printable(" ".join(str(value).split()))
+
+
+def printable(value: str) -> str:
+    """Replace what can't be printed: neither UTF-8 nor a terminal takes half a character or an escape sequence."""
+    return "".join(letter if letter.isprintable() else "?" for letter in value)
+
+
+def is_version(value: str) -> bool:
+    """Whether a text is the number of a version, as it stands in an ARN."""
+    return value.isascii() and value.isdecimal() and len(value) <= 9
 
 
 def shorten(value: str, limit: int) -> str:
