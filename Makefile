@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
+.PHONY: permissions-page help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
         check-stage record promotions rollback trace used-permissions local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -69,6 +69,7 @@ check: $(READY)  ## ruff, mypy --strict, import rules; all installations against
 	@echo "== definitions match their sources" && $(PY) -m pipeline_code.lock --check
 	@echo "== templates, with CDK's validation" && rm -rf build/check && $(CDK) synth --quiet --output build/check/cdk.out
 	@echo "== compliance" && $(PY) -m tests.compliance
+	@echo "== permissions: every mutant of every policy is seen" && $(PY) -m tests.permissions.mutants
 
 synth: $(READY)  ## the CloudFormation templates, into cdk.out
 	@$(CDK) synth --quiet && echo "templates are in cdk.out"
@@ -134,6 +135,9 @@ used-permissions: $(READY) $(AUTHORING_READY)  ## record anew which permissions 
 bootstrap-help: $(READY)  ## the commands that prepare each account for the CDK, with narrow policies: make bootstrap-help [ASSEMBLY=cdk.out]
 	@[ -n "$${ASSEMBLY:-}" ] || $(CDK) synth --quiet --output build/bootstrap/cdk.out
 	@ASSEMBLY="$${ASSEMBLY:-build/bootstrap/cdk.out}" $(PY) -m ops bootstrap-help
+
+permissions-page: $(READY)  ## docs/permissions.md anew, from what the policies decide
+	@$(PY) -m tests.permissions.page
 
 review: $(READY)  ## what to look at before a commit goes to a stage: make review STAGE=prod [ASSEMBLY=cdk.out]
 	@$(PY) -m ops review

@@ -186,7 +186,9 @@ def external_policies(estate: Estate, things: Things) -> dict[str, list[Statemen
         elif thing.kind == "role" and ":role/cdk-" in thing.arn:
             # cdk bootstrap --trust: the delivery's account and its own.
             own = f"arn:aws:iam::{thing.account}:root"
-            found[thing.arn] = [_allow(one, "sts:AssumeRole") for one in dict.fromkeys([trusted, own])]
+            found[thing.arn] = [
+                _allow(one, ["sts:AssumeRole", "sts:TagSession"]) for one in dict.fromkeys([trusted, own])
+            ]
         elif thing.noun == "other topics":
             found[thing.arn] = [_without_tls("sns:Publish", thing.arn)]
         elif thing.noun == "other queues":

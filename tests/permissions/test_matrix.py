@@ -11,6 +11,7 @@ from tests.permissions.estates import estate
 from tests.permissions.intent import Intent
 from tests.permissions.kinds import KINDS
 from tests.permissions.matrix import Matrix
+from tests.permissions.page import PAGE, page
 from tests.permissions.policy import wildcard
 
 pytestmark = pytest.mark.xdist_group("permissions")
@@ -24,6 +25,12 @@ def matrix() -> Matrix:
 def test_nobody_can_do_more_or_less_than_is_meant() -> None:
     wrong = [str(one) for one in islice(matrix().differences(), 20)]
     assert not wrong, "\n".join(["the policies are not what tests/permissions/intent.yaml means:", *wrong])
+
+
+def test_the_page_for_reviewers_is_what_the_policies_decide() -> None:
+    assert page(matrix()) == PAGE.read_text(), (
+        "docs/permissions.md is of other policies: make permissions-page"
+    )
 
 
 def test_every_group_of_the_intent_is_somebody() -> None:

@@ -94,6 +94,7 @@ VERBS: Mapping[str, Meaning] = {
     "pass to SageMaker": _verb(named("iam", "PassRole"), "role", only="to SageMaker"),
     "pass to Scheduler": _verb(named("iam", "PassRole"), "role", only="to Scheduler"),
     "take": _verb(named("sts", "AssumeRole"), "role"),
+    "take with tags": _verb(named("sts", "AssumeRole TagSession"), "role"),
     "take with MFA": _verb(named("sts", "AssumeRole"), "role", only="with MFA"),
     "take for this account": _verb(named("sts", "AssumeRole"), "role", only=_FOR_ITS_ACCOUNT),
     "take for this account's pipelines": _verb(named("sts", "AssumeRole"), "role", only="for this account"),
