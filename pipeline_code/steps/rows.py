@@ -220,7 +220,10 @@ class _Reader:
             self._problem("missing", line, name, "every row needs an id")
         elif any(letter in ',"' or not letter.isprintable() for letter in cell):
             self._problem(
-                "type", line, name, f"'{cell[:SHOWN]}' holds a comma, quote or line break, or what can't be printed"
+                "type",
+                line,
+                name,
+                f"'{cell[:SHOWN]}' holds a comma, quote or line break, or what can't be printed",
             )
         elif cell in self.ids:
             self._problem("value", line, name, f"'{cell[:SHOWN]}' is the id of an earlier row too")

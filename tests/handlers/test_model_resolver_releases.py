@@ -20,7 +20,8 @@ def versions(*lives: dict[str, str] | None, status: str = "Approved") -> FakeSag
     """A registry with one version for each of these life cycles."""
     made = FakeSageMaker()
     for life in lives:
-        made.add_version(GROUP, status, **({} if life is None else {"ModelLifeCycle": life}))
+        more: dict[str, Any] = {} if life is None else {"ModelLifeCycle": life}
+        made.add_version(GROUP, status, **more)
     return made
 
 
