@@ -13,8 +13,9 @@ import yaml
 from tests.permissions.kinds import KINDS
 from tests.permissions.principals import Principal
 from tests.permissions.situations import WITHOUT_TLS
-from tests.permissions.things import STAGES, STRANGER, Thing, Things
+from tests.permissions.things import Things
 from tests.permissions.verbs import VERBS
+from tests.permissions.world import STAGES, STRANGER, Thing
 
 SOURCE = Path(__file__).with_name("intent.yaml")
 NEVER = "never, even as administrator"

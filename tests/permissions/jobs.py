@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.permissions.policy import Context
-from tests.permissions.things import ACCOUNTS, REGION, STRANGER
+from tests.permissions.world import ACCOUNTS, REGION, STRANGER
 
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 GROUP = "sg-0123456789abcdef0"

@@ -14,7 +14,8 @@ from tests.permissions.kinds import KINDS
 from tests.permissions.policy import Context, Statement
 from tests.permissions.principals import Principal, principals
 from tests.permissions.situations import WITHOUT_TLS, situations
-from tests.permissions.things import ACCOUNTS, REGION, STRANGER, Thing, Things
+from tests.permissions.things import Things
+from tests.permissions.world import ACCOUNTS, REGION, STRANGER, Thing
 
 
 class Cell(NamedTuple):

@@ -21,7 +21,7 @@ from tests.permissions.mutations import mutations
 from tests.permissions.policy import Statement
 from tests.permissions.principals import Principal
 from tests.permissions.survivors import SURVIVORS
-from tests.permissions.things import Thing
+from tests.permissions.world import Thing
 
 _MOST_SHOWN = 40
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tests.permissions.policy import Statement, Values
-from tests.permissions.things import ACCOUNTS
+from tests.permissions.world import ACCOUNTS
 
 Mutation = tuple[str, Statement | None]  # what was done, and the statement that is left
 _NEXT = dict(

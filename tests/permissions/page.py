@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.permissions.estates import estate
 from tests.permissions.matrix import Matrix, decided
 from tests.permissions.principals import Principal
-from tests.permissions.things import ACCOUNTS, IMAGES_ACCOUNT, Thing
 from tests.permissions.wildcards import wildcards
+from tests.permissions.world import ACCOUNTS, IMAGES_ACCOUNT, Thing
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "permissions.md"
 _ACCOUNT_NAMES = {account: name for name, account in ACCOUNTS.items()} | {IMAGES_ACCOUNT: "AWS's images"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.permissions.estate import Estate
 from tests.permissions.policy import Caller, Statement
-from tests.permissions.things import ACCOUNTS, MODELS, REGION, STAGES, STRANGER, Model
+from tests.permissions.world import ACCOUNTS, MODELS, REGION, STAGES, STRANGER, Model
 
 EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
 _ARTICLE = {"Train": "a", "Inference": "an"}

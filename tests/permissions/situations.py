@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.permissions.jobs import SUBNETS, is_job, job_situations
 from tests.permissions.policy import Context
-from tests.permissions.things import STRANGER
+from tests.permissions.world import STRANGER
 
 Situation = tuple[str, Context]  # the word that the intent has for it, and the keys
 

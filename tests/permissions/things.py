@@ -3,79 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 
-from tests.permissions.estate import Estate, Stack
-from tests.permissions.policy import Context
-
-REGION = "us-east-1"
-DIGEST = "0123456789abcdef" * 4
-RUN = "abcdefghijkl"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model by its names."""
-
-    folder: str
-    prefix: str
-    name: str
-    group: str
-    known: bool = True
-
-
-MODELS = (
-    Model("mammography", "mammo-severity", "mammography-severity-model", "mammo-severity-model-package"),
-    Model("wine", "wine-quality", "wine-quality-model", "wine-quality-model-package"),
-    # Decoys: one whose names begin as another's do, one that nobody has heard of.
-    Model(
-        "mammography2",
-        "mammo-severity2",
-        "mammography-severity-model2",
-        "mammo-severity-model-package2",
-        known=False,
-    ),
+from tests.permissions.decoys import of_a_stranger, opened, what_aws_may_add
+from tests.permissions.estate import Estate
+from tests.permissions.wiring import Triggers, code_assets, log_groups
+from tests.permissions.world import (
+    ACCOUNTS,
+    DIGEST,
+    FUNCTIONS,
+    IMAGES_ACCOUNT,
+    MODELS,
+    REGION,
+    RUN,
+    STAGES,
+    Model,
+    Thing,
 )
-ACCOUNTS = {
-    "dev": "111111111111",
-    "prod": "222222222222",
-    "registry": "333333333333",
-    "staging": "444444444444",
-}
-STRANGER = "999999999999"
-IMAGES_ACCOUNT = "683313688378"  # where AWS keeps the region's images
-STAGES = ("dev", "staging", "prod")
-FUNCTIONS = {
-    "resolver": "{prefix}-{stage}-model-resolver",
-    "recorder": "{prefix}-{stage}-run-recorder",
-    "provider": "{prefix}-{stage}-pipeline-provider",
-    "retrain": "{prefix}-{stage}-retrain",
-    "notifier": "mlops-{stage}-pipeline-notifier",
-}
-
-
-@dataclass(frozen=True)
-class Thing:
-    """A concrete resource that stands for a noun; of no stage or model where all share it."""
-
-    noun: str
-    kind: str
-    arn: str
-    account: str
-    stage: str | None = None
-    model: Model | None = None
-    context: Context = field(default_factory=dict, hash=False)
-    key: str | None = None
-    sources: tuple[str, ...] = ()
-    generous: bool = False  # its own policy admits all of our accounts: only who asks is asked for permission
-    opened: bool = False  # one of ours, were it generous: what do the stages' own policies hold them to?
-
-    @property
-    def shown(self) -> str:
-        """Return it as a person would look for it."""
-        prefix = self.context.get("s3:prefix")
-        return self.arn if prefix is None else f"{self.arn} with prefix '{prefix[0]}'"
 
 
 class Things:
@@ -84,11 +28,11 @@ class Things:
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
         self.all: list[Thing] = []
-        self._log_groups = _log_groups(estate)
+        self._log_groups = log_groups(estate)
         self._keys = {alias: arn for arn, alias in estate.aliases.items()}
         self._by_noun: dict[str, list[Thing]] = defaultdict(list)
         self._stacks = {stack.name: stack for stack in estate.stacks}
-        self._triggers = _Triggers(estate)
+        self._triggers = Triggers(estate)
         for stage in STAGES:
             self._stage(stage)
         self._registry()
@@ -98,8 +42,8 @@ class Things:
         ):
             self._delivery()
         self._roles()
-        self.all += _what_aws_may_add(self.all)
-        self.all += [*_of_a_stranger(self.all), *_opened(self.all)]
+        self.all += what_aws_may_add(self.all)
+        self.all += [*of_a_stranger(self.all), *opened(self.all)]
 
     def named(self, noun: str) -> list[Thing]:
         """Return the things that a noun stands for.
@@ -332,7 +276,7 @@ class Things:
             assets = f"cdk-hnb659fds-assets-{account}-{REGION}"
             stage = name
             self._object("deployed definitions and templates", assets, f"{DIGEST}.json", account, stage=stage)
-            for pipeline, code in sorted(_code_assets(self._stacks, account)):
+            for pipeline, code in sorted(code_assets(self._stacks, account)):
                 model = next(one for one in MODELS if pipeline.startswith(f"{one.prefix}-"))
                 self._object("deployed code", assets, code, account, stage=stage, model=model)
             self._object("other deployed files", assets, f"{DIGEST}.zip", account, stage=stage)
@@ -427,98 +371,3 @@ _DATA_OBJECTS = (
     ("what nobody knows", "other/file.csv"),
 )
 _DATA_FOLDERS = (("all of a model", ""), ("all data", "data/"), ("all state", "state/"))
-
-
-def _of_a_stranger(things: Iterable[Thing]) -> Iterator[Thing]:
-    """Yield what a stranger may call as ours are called, and open to us: what we write there, they have."""
-    for thing in things:
-        parts = thing.arn.split(":", 5)
-        # A name that holds the account's id may be kept or not.
-        named = thing.arn.replace(thing.account, STRANGER)
-        kept = ":".join([*parts[:4], STRANGER, parts[5]]) if thing.kind != "account" and parts[4] else named
-        for arn in sorted({named, kept} - {thing.arn}):
-            noun = f"a stranger's {thing.noun}"
-            yield replace(thing, noun=noun, arn=arn, account=STRANGER, stage=None, model=None, generous=True)
-
-
-def _opened(things: Iterable[Thing]) -> Iterator[Thing]:
-    """Yield what other accounts reach, as if its own policy let them: both sides are to hold alone."""
-    shared = {"object", "folder", "group", "version", "key", "images"}
-    for thing in things:
-        if thing.noun == "contested artifacts":
-            continue  # only the bucket speaks of these
-        if thing.noun == "checker role":
-            yield replace(thing, generous=True, opened=True)
-        if (
-            thing.kind in shared
-            and thing.account in (ACCOUNTS["registry"], IMAGES_ACCOUNT)
-            and not thing.generous
-        ):
-            yield replace(thing, generous=True, opened=True)
-
-
-def _what_aws_may_add(things: Iterable[Thing]) -> list[Thing]:
-    """Return things of no type that there is yet, beside ours: a permission isn't to reach further than it must."""
-    found: list[Thing] = []
-    for thing in things:
-        parts = thing.arn.split(":", 5)
-        if thing.kind == "execution":
-            arn = thing.arn.replace("/execution/", "/other/")
-        elif thing.kind in ("key", "pipeline", "interface", "group", "version") and "/" in parts[5]:
-            arn = ":".join([*parts[:5], f"other-{parts[5]}"])
-        else:
-            continue
-        found.append(replace(thing, noun=f"something like the {thing.noun}", arn=arn, stage=None, model=None))
-    return found
-
-
-class _Triggers:
-    """Which rules lead to a function, and where its undeliverable events go: what is wired, not what is permitted."""
-
-    def __init__(self, estate: Estate) -> None:
-        self._rules: dict[str, list[str]] = defaultdict(list)
-        self._queues: dict[str, str] = {}
-        self._schedules: dict[tuple[str, str], str] = {}
-        for stack in estate.stacks:
-            for logical_id, rule in stack.of_type("AWS::Events::Rule"):
-                for target in rule.get("Targets", []):
-                    self._rules[target["Arn"]].append(
-                        stack.arn("events", f"rule/{stack.name_of(logical_id)}")
-                    )
-            for _, function in stack.of_type("AWS::Lambda::Function"):
-                queue = function.get("DeadLetterConfig", {}).get("TargetArn")
-                if queue:
-                    arn = stack.arn("lambda", f"function:{function['FunctionName']}")
-                    self._queues[arn] = queue
-            for _, schedule in stack.of_type("AWS::Scheduler::Schedule"):
-                queue = schedule["Target"].get("DeadLetterConfig", {}).get("Arn")
-                if queue:
-                    self._schedules[schedule["Name"], stack.account] = queue
-
-    def of(self, function: str) -> tuple[tuple[str, ...], str | None]:
-        return tuple(self._rules[function]), self._queues.get(function)
-
-    def queue_of_schedule(self, name: str, account: str) -> str | None:
-        return self._schedules.get((name, account))
-
-
-def _log_groups(estate: Estate) -> dict[str, tuple[str, ...]]:
-    """Return the log groups that a key encrypts, by the key's ARN."""
-    found: dict[str, tuple[str, ...]] = {}
-    for stack in estate.stacks:
-        for logical_id, group in stack.of_type("AWS::Logs::LogGroup"):
-            if key := group.get("KmsKeyId"):
-                arn = stack.arn("logs", f"log-group:{stack.name_of(logical_id)}")
-                found[key] = (*found.get(key, ()), arn)
-    return found
-
-
-def _code_assets(stacks: dict[str, Stack], account: str) -> Iterator[tuple[str, str]]:
-    found = {
-        (str(pipeline["PipelineName"]), str(pipeline["CodeKey"]))
-        for stack in stacks.values()
-        if stack.account == account
-        for _, pipeline in stack.of_type("Custom::SageMakerPipeline")
-        if "CodeKey" in pipeline
-    }
-    return iter(found)

@@ -1,0 +1,75 @@
+"""What an installation is made of: its accounts, stages and models, and how a thing of it is described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.permissions.policy import Context
+
+REGION = "us-east-1"
+DIGEST = "0123456789abcdef" * 4
+RUN = "abcdefghijkl"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by its names."""
+
+    folder: str
+    prefix: str
+    name: str
+    group: str
+    known: bool = True
+
+
+MODELS = (
+    Model("mammography", "mammo-severity", "mammography-severity-model", "mammo-severity-model-package"),
+    Model("wine", "wine-quality", "wine-quality-model", "wine-quality-model-package"),
+    # Decoys: one whose names begin as another's do, one that nobody has heard of.
+    Model(
+        "mammography2",
+        "mammo-severity2",
+        "mammography-severity-model2",
+        "mammo-severity-model-package2",
+        known=False,
+    ),
+)
+ACCOUNTS = {
+    "dev": "111111111111",
+    "prod": "222222222222",
+    "registry": "333333333333",
+    "staging": "444444444444",
+}
+STRANGER = "999999999999"
+IMAGES_ACCOUNT = "683313688378"  # where AWS keeps the region's images
+STAGES = ("dev", "staging", "prod")
+FUNCTIONS = {
+    "resolver": "{prefix}-{stage}-model-resolver",
+    "recorder": "{prefix}-{stage}-run-recorder",
+    "provider": "{prefix}-{stage}-pipeline-provider",
+    "retrain": "{prefix}-{stage}-retrain",
+    "notifier": "mlops-{stage}-pipeline-notifier",
+}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A concrete resource that stands for a noun; of no stage or model where all share it."""
+
+    noun: str
+    kind: str
+    arn: str
+    account: str
+    stage: str | None = None
+    model: Model | None = None
+    context: Context = field(default_factory=dict, hash=False)
+    key: str | None = None
+    sources: tuple[str, ...] = ()
+    generous: bool = False  # its own policy admits all of our accounts: only who asks is asked for permission
+    opened: bool = False  # one of ours, were it generous: what do the stages' own policies hold them to?
+
+    @property
+    def shown(self) -> str:
+        """Return it as a person would look for it."""
+        prefix = self.context.get("s3:prefix")
+        return self.arn if prefix is None else f"{self.arn} with prefix '{prefix[0]}'"
