@@ -29,6 +29,7 @@ from stacks import settings as app
 from stacks.installation import STACKS, Model, PipelineKind, Settings, Stage
 from stacks.section import SettingsError
 
+LONGEST_VALUE = 1000
 LOCAL_POLL_SECONDS = 0.3
 AWS_POLL_SECONDS = 10.0
 
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 1 with one line on stderr where the user must do something."""
     options = _parser().parse_args(arguments)
     try:
+        _refuse_odd_text(options)
         settings = branches.settings_of(app.load(), options.command, options.branch, options.stage)
         return int(COMMANDS[options.command](settings, options) or 0)
     except (CommandError, SettingsError) as error:
@@ -49,6 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         print(f"{options.command}: AWS said: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{options.command}: {error.filename}: {error.strerror}"[:LONGEST_VALUE], file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\n{options.command}: interrupted; a started pipeline goes on", file=sys.stderr)
@@ -76,6 +81,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", default=os.environ.get("JSON") in ("1", "true"))
     parser.add_argument("--rescore", nargs="?", const="true", default=os.environ.get("RESCORE") or "false")
     return parser
+
+
+def _refuse_odd_text(options: argparse.Namespace) -> None:
+    """Refuse values that no line can repeat: they are quoted in messages, and become parts of paths and names."""
+    if options.note:
+        options.note = " ".join(options.note.split())
+    for name, value in vars(options).items():
+        if isinstance(value, str) and (len(value) > LONGEST_VALUE or not value.isprintable()):
+            raise CommandError(
+                f"{name.upper()} must be at most {LONGEST_VALUE} characters that can be printed, got"
+                f" {value[:40]!a}{'...' if len(value) > 40 else ''}"
+            )
 
 
 def _stage(settings: Settings, options: argparse.Namespace) -> Stage:

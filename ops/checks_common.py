@@ -128,5 +128,5 @@ def lead_seconds() -> int:
     """
     text = os.environ.get("CHECK_LEAD_SECONDS") or str(DEFAULT_LEAD_SECONDS)
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 3600:
-        raise CommandError(f"CHECK_LEAD_SECONDS must be a whole number from 1 to 3600, got '{text}'")
+        raise CommandError(f"CHECK_LEAD_SECONDS must be a whole number from 1 to 3600, got {text[:40]!r}")
     return int(text)

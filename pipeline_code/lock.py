@@ -87,7 +87,7 @@ def verify(folder: str, root: Path | None = None) -> None:
     try:
         lock = json.loads(path.read_text(encoding="utf-8"))
         locked = {kind: dict(lock[kind]) for kind in ("sources", "bodies")}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StaleDefinition(f"{path}: is not a lock file; {FIX}") from None
     _compare(sources(folder, root), locked["sources"], "has changed since it was compiled")
     _compare(bodies(folder, root), locked["bodies"], "is not what was compiled; don't edit it by hand")

@@ -2,7 +2,8 @@
 
 `errors` returns one line for each thing that is wrong. Four kinds of rule: every step is a valid request
 (`validate_shapes`), every expression stands for something of the right type (`validate_references`), the graph is
-one that SageMaker runs, and every job has what our roles demand of it (`validate_safeguards`). The schema that AWS publishes refuses what its own SDK writes, so it is of no use here.
+one that SageMaker runs, and every job has what our roles demand of it (`validate_safeguards`). The schema that AWS
+publishes refuses what its own SDK writes, so it is of no use here.
 
     python -m pipeline_code.validate FILE...
 """
@@ -94,9 +95,22 @@ def errors(text: str) -> list[str]:
     if len(text) > CHARACTER_LIMIT:
         return [f"the definition has {len(text):,} characters, the limit is {CHARACTER_LIMIT:,}"]
     try:
-        definition = json.loads(text)
-    except json.JSONDecodeError as error:
+        return [_one_line(error) for error in _errors(json.loads(text))]
+    except RecursionError:
+        return ["the definition is nested too deeply"]
+    except ValueError as error:
         return [f"the definition is not JSON: {error}"]
+    except (AttributeError, TypeError, KeyError) as error:
+        # the rules read each part as what the documentation says it is: an object, a list, a text
+        return [_one_line(f"a part of the definition is of another type than it must be: {error}")]
+
+
+def _one_line(text: str) -> str:
+    # names and values are quoted as the definition has them
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def _errors(definition: Any) -> list[str]:
     found = skeleton_errors(definition)
     if found:
         return found

@@ -11,7 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 
 class TransferError(Exception):
-    """Data couldn't be read or written; the message is fit to be a job's failure reason."""
+    """Data couldn't be read or written; the message is fit to be a job's failure reason: one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -82,14 +85,16 @@ def download(s3: Any, uri: str, folder: Path, role_arn: str) -> list[Path]:
         target = folder / relative
         if not target.resolve().is_relative_to(folder.resolve()):
             raise TransferError(f"ClientError: the key of {source} leads out of the folder of its channel")
-        target.parent.mkdir(parents=True, exist_ok=True)
         bucket, key = split_uri(source)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             body = s3.get_object(Bucket=bucket, Key=key)["Body"]
             with target.open("wb") as file:
                 shutil.copyfileobj(body, file, 1 << 20)
         except (ClientError, BotoCoreError) as error:
             raise TransferError(f"ClientError: can't read {source} as {role_arn}: {error}") from error
+        except (OSError, ValueError) as error:  # a key that is a folder of another one, too long, or no name
+            raise TransferError(f"ClientError: {source} can't be a file in the job: {error}") from error
         files.append(target)
     return files
 

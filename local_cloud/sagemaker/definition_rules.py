@@ -78,9 +78,17 @@ def check_definition(text: str) -> Definition:
     if len(text) > MAX_CHARACTERS:
         raise _refused([f"the definition has {len(text)} characters, at most {MAX_CHARACTERS} are allowed"])
     try:
-        body = json.loads(text)
+        return _checked(json.loads(text))
+    except RecursionError:
+        raise _refused(["Invalid JSON: it is nested too deeply"]) from None
     except ValueError as error:
         raise _refused([f"Invalid JSON: {error}"]) from None
+    except (AttributeError, TypeError, KeyError) as error:
+        # the rules read each part as what the documentation says it is: an object, a list, a text
+        raise _refused([f"a part is of another type than it must be: {error}"]) from None
+
+
+def _checked(body: Any) -> Definition:
     problems = list(_outline_problems(body))
     if problems:
         raise _refused(problems)
