@@ -187,6 +187,7 @@ def test_whatever_a_verdict_says_the_event_and_the_steps_output_hold(event: Even
         assert len(json.dumps(detail)) < 200_000
 
 
+ANSWERED = notifier_world.lambda_error("E", "\ud800")
 REPORT = f"s3://{recorder.DATA}/{recorder.FOLDER}"
 RECORDED: list[Event] = [
     {
@@ -285,3 +286,26 @@ def test_what_a_definition_is_filled_with_stays_one_text_of_it(text: str) -> Non
     assert answer["Status"] == "SUCCESS"
     definition = world.definition()
     assert {one["Name"]: one["DefaultValue"] for one in definition["Parameters"]}["RoleArn"] == text
+
+
+@fuzz(200)
+@given(
+    mangled({"detail": recorder.VERDICT | {"violations": [recorder.BROKEN]}}),
+    st.sampled_from(["Mammo-DriftFail", "Mammo-ViolationFail", "Mammo-ResolveModel", "\x1b", ""]),
+    st.sampled_from(
+        ["DataDriftDetected: ", "DataQualityViolated: a\n\x00b", "NoApprovedModel", "", "{", ANSWERED]
+    ),
+    st.sampled_from(ODD),
+)
+def test_whatever_a_run_failed_with_people_get_one_message(
+    event: Event, step: str, reason: str, decision: Any
+) -> None:
+    world = notifier_world.World()
+    verdict = event.get("detail")
+    world.verdict(**(verdict if isinstance(verdict, dict) else {"features": verdict}))
+    world.fails(step, reason)
+    world.decides(decision=decision, reason=decision)
+
+    assert world.notify() == "sent"
+    assert one_line(world.subject)
+    assert all(one_line(line) for line in world.body.splitlines() if line)
