@@ -4,9 +4,9 @@ Without arguments everything is recorded anew, which takes a quarter of an hour 
 cloud, the demo, the rehearsal. With the names of tests only these run, and what they use is added.
 
 So that the file can't go stale silently, three things look at it. A use that nothing grants any more fails a test at
-once; so does a grant that has no use. And each run of the whole suite records itself and fails where it no longer does
-what the file says of it (tests/conftest.py): recording costs next to nothing, running again would cost minutes. What
-only the demo or the rehearsal does is held to by their own assertions and recorded again with this command.
+once; so does a grant that has no use. And a run of the whole suite with CHECK_USED_PERMISSIONS=1 records itself and
+fails where it no longer does what the file says of it (tests/conftest.py). What only the demo or the rehearsal does
+is held to by their own assertions and recorded again with this command.
 """
 
 from __future__ import annotations
