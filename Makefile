@@ -37,6 +37,7 @@ setup-authoring: $(AUTHORING_READY)
 $(READY): requirements.txt constructs/pyproject.toml package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "== setting up $(VENV): Python packages, Node and the CDK CLI (about 2 GB on disk, once)"
+	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link to another clone's: setting it up here would empty that one; remove the link"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) -r requirements.txt
@@ -46,6 +47,7 @@ $(READY): requirements.txt constructs/pyproject.toml package-lock.json
 
 $(AUTHORING_READY): pipeline_code/requirements-authoring.txt
 	@echo "== setting up $(AUTHORING): the SageMaker SDK, for definitions and tests (0.8 GB on disk, once)"
+	@[ ! -L $(AUTHORING) ] || { echo "$(AUTHORING) is a link to another clone's: setting it up here would empty that one; remove the link"; exit 1; }
 	@$(PYTHON) -m venv --clear $(AUTHORING)
 	@$(AUTHORING)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(AUTHORING)/bin/uv pip install --quiet --python $(AUTHORING)/bin/python -r pipeline_code/requirements-authoring.txt
