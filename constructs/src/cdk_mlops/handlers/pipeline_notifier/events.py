@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.aws import Arn
+from shared.text import is_name
 
 ENDED_BADLY = ("Failed", "Stopped")
 DELIVERED = "DriftDelivered"
@@ -60,7 +61,9 @@ def read_run(event: dict[str, Any], stage: str, partition: str) -> Run | None:
     if kind == "Batch Finding":
         if detail.get("delivered") is not True or detail.get("stage") != stage:
             return None
-        name, execution_id = _needed(detail, "pipelineName"), _needed(detail, "pipelineExecutionId")
+        if detail.get("model") is not None:
+            _name(detail, "model")
+        name, execution_id = _name(detail, "pipelineName"), _name(detail, "pipelineExecutionId")
         arn = Arn(
             partition, "sagemaker", _needed(event, "region"), _needed(event, "account"), f"pipeline/{name}"
         )
@@ -76,10 +79,17 @@ def read_run(event: dict[str, Any], stage: str, partition: str) -> Run | None:
     except ValueError as error:
         raise BadEvent(str(error)) from error
     parts = arn.resource.split("/")
-    if len(parts) != 4 or parts[0] != "pipeline" or parts[2] != "execution":
+    if len(parts) != 4 or (parts[0], parts[2]) != ("pipeline", "execution") or not all(map(is_name, parts)):
         raise BadEvent(f"expected the ARN of a pipeline execution, got '{whole}'")
     pipeline_arn = Arn(arn.partition, arn.service, arn.region, arn.account, f"pipeline/{parts[1]}")
     return Run(pipeline_arn, parts[1], parts[3], str(status), time)
+
+
+def _name(source: dict[str, Any], name: str) -> str:
+    value = _needed(source, name)
+    if not is_name(value):
+        raise BadEvent(f"the event's '{name}' must be letters, digits and hyphens, got {value[:80]!a}")
+    return value
 
 
 def _needed(source: dict[str, Any], name: str) -> str:

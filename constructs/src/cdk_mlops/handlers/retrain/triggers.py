@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.aws import Arn
+from shared.text import is_name
 
 RETRAIN_ON = ("drift", "violation", "any_failure")
 # a wider setting covers what a narrower one does
@@ -65,7 +66,7 @@ def read_trigger(event: dict[str, Any]) -> Trigger | None:
         finding = detail.get("finding")
         if finding not in ("drift", "violation"):
             raise BadEvent(f"a Batch Finding must say drift or violation, got '{finding}'")
-        run, pipeline = _needed(detail, "pipelineExecutionId"), _needed(detail, "pipelineName")
+        run, pipeline = _name(detail, "pipelineExecutionId"), _name(detail, "pipelineName")
         return Trigger(
             event_id,
             finding,
@@ -98,8 +99,15 @@ def _needed(detail: dict[str, Any], name: str) -> str:
     return value
 
 
+def _name(detail: dict[str, Any], name: str) -> str:
+    value = _needed(detail, name)
+    if not is_name(value):
+        raise BadEvent(f"the event's '{name}' must be letters, digits and hyphens, got {value[:80]!a}")
+    return value
+
+
 def _split(arn: str) -> tuple[str, str]:
     parts = Arn.parse(arn).resource.split("/")
-    if len(parts) != 4 or parts[0] != "pipeline" or parts[2] != "execution":
+    if len(parts) != 4 or (parts[0], parts[2]) != ("pipeline", "execution") or not all(map(is_name, parts)):
         raise BadEvent(f"expected the ARN of a pipeline execution, got '{arn}'")
     return parts[3], parts[1]

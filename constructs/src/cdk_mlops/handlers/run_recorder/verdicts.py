@@ -61,7 +61,10 @@ class Verdict:
         """Say in one line which features drifted how far, or which checks failed."""
         if finding == "drift":
             parts = [
-                f"{item.get('name')} {short_number(item.get('distance'))} (limit {short_number(item.get('threshold'))})"
+                one_line(
+                    f"{item.get('name')} {short_number(item.get('distance'))}"
+                    f" (limit {short_number(item.get('threshold'))})"
+                )
                 for item in self.drifted
             ]
             return (
@@ -70,7 +73,9 @@ class Verdict:
                 else _or(self.message, "drift")
             )
         parts = [
-            f"{item.get('feature_name')}: {item.get('constraint_check_type')}, {one_line(item.get('description', ''))}"
+            one_line(
+                f"{item.get('feature_name')}: {item.get('constraint_check_type')}, {item.get('description', '')}"
+            )
             for item in self.violations
         ]
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
@@ -14,6 +15,17 @@ def one_line(value: object) -> str:
 def printable(value: str) -> str:
     """Replace what can't be printed: neither UTF-8 nor a terminal takes half a character or an escape sequence."""
     return "".join(letter if letter.isprintable() else "?" for letter in value)
+
+
+_NAME = re.compile(r"[A-Za-z0-9-]{1,256}")
+
+
+def is_name(value: object) -> bool:
+    """Whether a text is the name or id of something of SageMaker's: letters, digits and hyphens.
+
+    Names from events become parts of keys; one with a slash would be a key of another model's.
+    """
+    return isinstance(value, str) and bool(_NAME.fullmatch(value))
 
 
 def is_version(value: str) -> bool:
