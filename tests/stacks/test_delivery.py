@@ -218,6 +218,15 @@ def test_projects_name_their_roles_by_arn_since_a_name_does_not_tell_the_path() 
         assert one["ServiceRole"]["Fn::GetAtt"][1] == "Arn"
 
 
+@pytest.mark.parametrize("stack", ["RegistryStack", "DevStack", "ProdStack"])
+def test_delivery_adds_a_role_for_its_checks_to_a_stage_and_changes_nothing_else(stack: str) -> None:
+    without, with_it = (template(name, stack)["Resources"] for name in ("default", "delivered"))
+    added = {key: one["Type"] for key, one in with_it.items() if key not in without}
+    assert all(key.startswith("Checker") and kind.startswith("AWS::IAM::") for key, kind in added.items())
+    assert bool(added) == (stack != "RegistryStack")
+    assert {key: one for key, one in with_it.items() if key not in added} == without
+
+
 def test_nothing_is_built_without_a_delivery_section() -> None:
     names = [stack.stack_name for stack in assembly("default").stacks]
     assert sorted(names) == ["DevStack", "ProdStack", "RegistryStack"]
