@@ -115,10 +115,9 @@ def load_boosters(archives: Sequence[Path]) -> list[Any]:
         trials = [stack.enter_context(_trial(content)) for content in contents]
         import xgboost  # meanwhile: most of a trial is this import
 
-        for archive, trial in zip(archives, trials, strict=True):
-            _wait(trial, archive.name)
+        tried = [_wait(trial, archive.name) for archive, trial in zip(archives, trials, strict=True)]
     boosters = []
-    for content in contents:
+    for content in tried:
         booster = xgboost.Booster()
         booster.load_model(bytearray(content))
         boosters.append(booster)
@@ -126,7 +125,7 @@ def load_boosters(archives: Sequence[Path]) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _trial(content: bytes) -> Iterator[subprocess.Popen[str]]:
+def _trial(content: bytes) -> Iterator[subprocess.Popen[bytes]]:
     # One thread, so that little address space is needed, which the trial limits for itself.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as model:
@@ -138,8 +137,6 @@ def _trial(content: bytes) -> Iterator[subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
-            text=True,
-            errors="replace",
         )
         try:
             yield process
@@ -148,9 +145,9 @@ def _trial(content: bytes) -> Iterator[subprocess.Popen[str]]:
             process.communicate()
 
 
-def _wait(trial: subprocess.Popen[str], name: str) -> None:
+def _wait(trial: subprocess.Popen[bytes], name: str) -> bytes:
     try:
-        said = trial.communicate(timeout=_TRIAL_SECONDS)[0].strip()
+        said = trial.communicate(timeout=_TRIAL_SECONDS)[0]
     except subprocess.TimeoutExpired:
         raise UsageError(f"XGBoost isn't done with {MEMBER} in {name} after {_TRIAL_SECONDS} s") from None
     if trial.returncode < 0:
@@ -159,4 +156,6 @@ def _wait(trial: subprocess.Popen[str], name: str) -> None:
             " or made to do harm"
         )
     if trial.returncode:
-        raise UsageError(f"XGBoost can't read {MEMBER} in {name}: {said or 'no reason given'}")
+        why = said.decode("utf-8", "replace").strip() or "no reason given"
+        raise UsageError(f"XGBoost can't read {MEMBER} in {name}: {why}")
+    return said

@@ -1,7 +1,8 @@
 """Try a model out, in a process that may crash: ``python model_trial.py < xgboost-model``.
 
-A program of its own, not a step: it loads the model from standard input, looks whether its trees are trees, and
-scores some rows. Exit code 1, and one line on standard output, where the model is no good.
+A program of its own, not a step: it loads the model from standard input, looks whether its trees are trees, scores some
+rows, and writes the model to standard output as XGBoost holds it now. Exit code 1, and one line there, where the
+model is no good.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ def limit_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def attempt(content: bytes) -> None:
+def attempt(content: bytes) -> bytes:
     """Load a model and score rows with it.
+
+    Returns
+    -------
+    bytes
+        What was looked at, in UBJSON. Only that may be loaded again: where the arrays of a tree have different lengths,
+        XGBoost reads beyond their ends, and what it finds there is another thing each time.
 
     Raises
     ------
@@ -61,6 +68,7 @@ def attempt(content: bytes) -> None:
             scores = booster.predict(matrix, validate_features=False, pred_contribs=contributions)
             if not np.isfinite(scores).all():
                 raise Unusable("its scores aren't numbers")
+        return bytes(booster.save_raw("ubj"))
     except (xgboost.core.XGBoostError, ValueError, MemoryError) as error:
         raise Unusable(reason(error)) from None
 
@@ -112,7 +120,7 @@ def main() -> int:
     content = sys.stdin.buffer.read()
     limit_memory(len(content))
     try:
-        attempt(content)
+        sys.stdout.buffer.write(attempt(content))
     except Unusable as unusable:
         print(" ".join(str(unusable).split()))
         return 1

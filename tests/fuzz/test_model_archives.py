@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from local_cloud.runner.jobs import JobError
 from local_cloud.runner.model_archive import unpack_model
 from pipeline_code.steps import evaluate
-from pipeline_code.steps.archive import MEMBER, read_model_bytes
+from pipeline_code.steps.archive import MEMBER, load_boosters, read_model_bytes
 from pipeline_code.steps.program import UsageError
 from tests.fuzz.fuzzing import files_below, fuzz, one_line, scaled
-from tests.fuzz.trials import Verdicts, mutants
+from tests.fuzz.trials import Verdicts, mutants, trained
 from tests.steps.steps_kit import Workbench, write_archive
 
 ROOT = Path(__file__).parents[2]
@@ -173,8 +173,8 @@ def test_each_way_out_of_the_archive_is_refused_by_name(
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> Iterator[Verdicts]:
-    with Verdicts() as server:
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verdicts]:
+    with Verdicts(tmp_path_factory.mktemp("trials") / "model") as server:
         yield server
 
 
@@ -187,6 +187,21 @@ def test_a_model_that_passes_its_trial_scores_without_a_crash_or_a_hang(
     # killed: the process of the trial was, by XGBoost's own fault; refused: with a line
     assert seen <= {"scores", "refused", "killed"}
     assert {"scores", "refused"} <= seen
+
+
+@pytest.mark.parametrize("form", ["json", "ubj"])
+def test_a_sound_model_comes_out_of_its_trial_as_it_went_in(tmp_path: Path, form: str) -> None:
+    import numpy as np
+    import xgboost
+
+    archive = write_archive(tmp_path / "model.tar.gz", {MEMBER: trained(form)})
+    (tried,) = load_boosters([archive])
+    sound = xgboost.Booster()
+    sound.load_model(bytearray(trained(form)))
+    rows = xgboost.DMatrix(np.random.default_rng(2).random((500, 5)))
+
+    assert (tried.predict(rows) == sound.predict(rows)).all()
+    assert tried.save_raw("json") == sound.save_raw("json")
 
 
 @pytest.mark.parametrize("change", ["cycle", "outside", "feature", "widths"])

@@ -46,18 +46,19 @@ def forked(work):
 def trial():
     try:
         model_trial.limit_memory(len(content))
-        model_trial.attempt(content)
+        sound = model_trial.attempt(content)
     except model_trial.Unusable:
         return 1
     except BaseException:
         return 2
+    open(sys.argv[2], "wb").write(sound)
     return 0
 
 def scoring():
     rows = np.random.default_rng(0).random((200, 5)) * 4 - 1
     rows[::7, 0] = np.nan
     booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(content))
+    booster.load_model(bytearray(open(sys.argv[2], "rb").read()))
     if booster.num_features() == 5:
         for contributions in (False, True):
             booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=contributions, validate_features=False)
@@ -76,9 +77,12 @@ while size := sys.stdin.buffer.read(4):
 class Verdicts:
     """A process that says what becomes of a model: ``scores``, ``refused``, ``killed``, or what must not be."""
 
+    def __init__(self, kept: Path) -> None:
+        self.kept = kept  # file for what a trial returns
+
     def __enter__(self) -> Verdicts:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, str(_STEPS)],
+            [sys.executable, "-c", _SERVER, str(_STEPS), str(self.kept)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -134,7 +138,7 @@ def _mutate(content: bytearray, source: random.Random, form: str) -> None:
         case "byte":
             content[place] = source.choice([0, 0x7F, 0xFF, source.randrange(256)])
         case "number" if form == "json":
-            found = source.choice(list(re.finditer(rb"-?\d+(\.\d+)?(E-?\d+)?", content)))
+            found = source.choice(list(re.finditer(rb"-?\d+(\.\d+)?(E-?\d+)?|$", content)))
             content[found.start() : found.end()] = source.choice(_NUMBERS)
         case "number":
             content[place : place + 4] = struct.pack(">i", source.choice([-1, 0, 5, 2**31 - 1, -(2**31)]))
