@@ -52,6 +52,16 @@ def test_only_encrypt_decrypt_lets_others_encrypt() -> None:
     assert "kms:GenerateDataKey" in statement["Action"]
 
 
+def test_who_only_encrypts_is_not_let_decrypt_once_more() -> None:
+    principals = ExternalPrincipals(account=DEV, use="encrypt")
+    statement = only(key_template(principals), "AWS::KMS::Key")["KeyPolicy"]["Statement"][1]
+    assert statement["Action"] == [
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+    ]
+
+
 def test_a_grant_names_the_key_by_its_alias_in_the_owning_account() -> None:
     (statement,) = granted()
     assert statement["Resource"]["Fn::Join"][1][-1] == f":kms:{REGION}:{REGISTRY}:key/*"
@@ -105,7 +115,7 @@ def test_fails_for_an_alias_that_cant_be_one(alias: str) -> None:
         ({"account": DEV, "role_path": "mlops/dev/*"}, "role_path must be"),
         (
             {"account": DEV, "use": "everything"},
-            "use must be one of decrypt, encrypt_decrypt, got 'everything'",
+            "use must be one of decrypt, encrypt, encrypt_decrypt, got 'everything'",
         ),
         ({"account": DEV, "via": ()}, "via must name at least one service"),
     ],

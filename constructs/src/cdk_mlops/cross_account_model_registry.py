@@ -412,9 +412,10 @@ class CrossAccountModelRegistry(ModelRegistry):
 
 def _key_users(stage: RegistryStage) -> list[ExternalPrincipals]:
     path = f"/mlops/{stage.name}"
+    # Train roles decrypt by the first: no permission is there twice, so that none can be taken back unseen.
     return [
         ExternalPrincipals(account=stage.account, role_path=f"{path}/*", use="decrypt"),
-        ExternalPrincipals(account=stage.account, role_path=f"{path}/train/*", use="encrypt_decrypt"),
+        ExternalPrincipals(account=stage.account, role_path=f"{path}/train/*", use="encrypt"),
     ]
 
 

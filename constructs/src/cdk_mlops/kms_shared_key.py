@@ -16,9 +16,10 @@ from cdk_mlops._removal import checked_removal
 from cdk_mlops._statements import Statement, arn, grant, iam_arn
 from cdk_mlops._validation import check_account, check_choice, check_pattern
 
-KeyUse = Literal["decrypt", "encrypt_decrypt"]
+KeyUse = Literal["decrypt", "encrypt", "encrypt_decrypt"]
 _DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
 _ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
+_ACTIONS = {"decrypt": _DECRYPT, "encrypt": _ENCRYPT, "encrypt_decrypt": _DECRYPT + _ENCRYPT}
 _ALIAS = re.compile(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _ALIAS_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:alias/(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _ROLE_PATH = re.compile(r"/[\w+=,.@/*-]{1,500}")
@@ -35,7 +36,8 @@ class ExternalPrincipals:
     role_path
         Path and name of the roles as a pattern, such as ``/mlops/dev/*``. Default: every role below ``/mlops/``.
     use
-        ``decrypt`` (default) or ``encrypt_decrypt``.
+        ``decrypt`` (default), ``encrypt_decrypt``, or ``encrypt`` for roles that another entry lets decrypt: S3
+        decrypts what it uploads in parts.
     via
         Services through which the key may be used. Default: S3 and SageMaker.
 
@@ -56,7 +58,7 @@ class ExternalPrincipals:
         check_pattern(
             "role_path", self.role_path, _ROLE_PATH, "be a role's path and name such as /mlops/dev/*"
         )
-        check_choice("use", self.use, ("decrypt", "encrypt_decrypt"))
+        check_choice("use", self.use, tuple(_ACTIONS))
         if not self.via:
             raise ValueError("via must name at least one service such as s3, got ()")
 
@@ -83,8 +85,7 @@ class SharedKey(Construct):
         """Return the identity statements for a use of the key; with ``volumes`` for encrypted job volumes too."""
         keys = [arn(self, "kms", "key/*", account=self.account, region=self.key_region)]
         own_alias = {"kms:ResourceAliases": self.alias_name}
-        actions = _DECRYPT if use == "decrypt" else _DECRYPT + _ENCRYPT
-        statements = [Statement(f"{sid}Use", actions, keys, {"ForAnyValue:StringEquals": own_alias})]
+        statements = [Statement(f"{sid}Use", _ACTIONS[use], keys, {"ForAnyValue:StringEquals": own_alias})]
         if volumes:
             conditions = {
                 "ForAnyValue:StringEquals": own_alias,
@@ -211,7 +212,7 @@ class KmsSharedKey(SharedKey):
             iam.PolicyStatement(
                 sid=sid,
                 principals=[root],
-                actions=list(_DECRYPT if principals.use == "decrypt" else _DECRYPT + _ENCRYPT),
+                actions=list(_ACTIONS[principals.use]),
                 resources=["*"],
                 conditions={"ArnLike": {"aws:PrincipalArn": roles}, "StringLike": {"kms:ViaService": via}},
             )
