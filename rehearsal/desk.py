@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local_cloud.cloud import LocalCloud
@@ -83,11 +84,7 @@ class Desk:
     def attempt(self, command: list[str], *, env: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Run a command in the clone and return its exit code and what it printed."""
         self._commands += 1
-        log = (
-            self._work
-            / "logs"
-            / f"{self._commands:02}-{Path(command[0]).name}-{command[-1].split('/')[-1]}.log"
-        )
+        log = self._work / "logs" / f"{self._commands:02}-{Path(command[0]).name}-{_as_name(command[1:])}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         code = Group.run(command, env=self.environment() if env is None else env, folder=self.folder, log=log)
         return code, log.read_text(errors="replace")
@@ -121,6 +118,12 @@ class Desk:
             if name in credentials or not name.startswith(_FOREIGN) or name.startswith("CDK_")
         }
         return self.attempt([str(node), str(cli), *arguments], env=env)
+
+
+def _as_name(words: Sequence[str]) -> str:
+    """Return what a file's name can say of a command's words."""
+    shown = [word for word in words if not word.startswith(("-", "/"))]
+    return re.sub(r"[^A-Za-z0-9=.]+", "-", "-".join(shown))[:60].strip("-")
 
 
 def last_line(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -183,6 +184,7 @@ class Build:
         """Run it; its record tells BatchGetBuilds how far it is."""
         run = self._given.run
         run.external_id, run.external_url = self._id, self._log.as_uri()
+        self._temporary = Path(tempfile.mkdtemp(prefix="build-"))
         status = "FAULT"
         self._keep()
         try:
@@ -200,8 +202,11 @@ class Build:
             self._record |= {"buildStatus": status, "currentPhase": "COMPLETED", "endTime": int(time.time())}
             self._record["buildComplete"] = True
             self._keep()
-            for name in ("src", "home", "tmp", "npm", "registries"):
-                shutil.rmtree(self._folder / name, ignore_errors=True)
+            for path in (
+                self._temporary,
+                *(self._folder / name for name in ("src", "home", "npm", "registries")),
+            ):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _keep(self) -> None:
         self._action._services.record_build(
@@ -254,6 +259,7 @@ class Build:
         base = build_environment(
             tools=work / "tools",
             folder=self._folder,
+            temporary=self._temporary,
             caches=work / "caches",
             role=role,
             caller=self._action._caller,

@@ -60,7 +60,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def build_environment(
-    *, tools: Path, folder: Path, caches: Path, role: Role, caller: Mapping[str, str]
+    *, tools: Path, folder: Path, temporary: Path, caches: Path, role: Role, caller: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment that a build begins with; the project's variables come on top.
 
@@ -69,7 +69,9 @@ def build_environment(
     tools
         See `make_tools`.
     folder
-        The build's own; its home, temporary files and global npm packages are made there.
+        The build's own; its home and global npm packages are made there. No repository around it is seen by git.
+    temporary
+        Where its temporary files go. A short path: a Unix socket's has at most 107 characters, and browsers make some.
     caches
         Downloads of pip, uv and npm, shared by all builds; what the caller's environment names instead counts.
     role
@@ -77,7 +79,7 @@ def build_environment(
     caller
         The environment that the server was started with.
     """
-    for name in ("home", "tmp", "npm"):
+    for name in ("home", "npm"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     inherited = {name: value for name, value in caller.items() if _INHERITED.fullmatch(name)}
     for name in ("no_proxy", "NO_PROXY"):
@@ -94,7 +96,8 @@ def build_environment(
         **inherited,
         "PATH": os.pathsep.join([str(folder / "npm" / "bin"), str(tools), *_system_path(caller)]),
         "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
+        "TMPDIR": str(temporary),
+        "GIT_CEILING_DIRECTORIES": str(folder.resolve()),
         "npm_config_prefix": str(folder / "npm"),
         "npm_config_update_notifier": "false",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -53,10 +53,11 @@ class Demo:
         raise AssertionError(f"the demo never said '{line}':\n{''.join(seen)}")
 
     def end(self) -> tuple[int, list[str]]:
-        """Wait for its end; return the exit code and the lines on stderr."""
+        """Wait for its end; return the exit code and the lines on stderr, but where the data came from."""
         _, errors = self.process.communicate()
         self._watchdog.cancel()
-        return self.process.returncode, [line for line in errors.splitlines() if line.strip()]
+        lines = [line for line in errors.splitlines() if line.strip()]
+        return self.process.returncode, [line for line in lines if not line.startswith("UCI's copy ")]
 
 
 @contextmanager

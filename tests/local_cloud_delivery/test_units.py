@@ -117,6 +117,7 @@ def test_a_build_reaches_the_package_registries_of_the_caller_by_copies(tmp_path
     found = build_environment(
         tools=tmp_path / "tools",
         folder=tmp_path / "build",
+        temporary=tmp_path / "t",
         caches=tmp_path / "caches",
         role=role,
         caller=caller,
@@ -129,6 +130,8 @@ def test_a_build_reaches_the_package_registries_of_the_caller_by_copies(tmp_path
     assert found["HTTPS_PROXY"] == "http://proxy"
     assert "127.0.0.1" in found["no_proxy"]
     assert "X" not in found
+    assert found["TMPDIR"] == str(tmp_path / "t")
+    assert found["GIT_CEILING_DIRECTORIES"] == str(tmp_path / "build")
 
 
 SNAPSHOTS = sorted((Path(__file__).parents[1] / "stacks" / "snapshots").glob("*-DeliveryStack.json"))
