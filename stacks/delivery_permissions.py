@@ -63,7 +63,7 @@ class Permissions:
     def pipeline_statements(self, projects: Sequence[str], deployed: Sequence[str]) -> list[Json]:
         """Return what the pipeline itself may do: fetch, start its builds, deploy to the installation's accounts."""
         bucket = self._artifacts.bucket_arn
-        reads = ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket"]
+        reads = ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"]
         return [
             # CDK grants only the old name of the two.
             allow(
@@ -80,8 +80,8 @@ class Permissions:
             allow("ArtifactsBucket", reads, [bucket]),
             allow("Artifacts", ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], [f"{bucket}/*"]),
             # The source action writes with an ACL, which must be allowed though the bucket knows none.
-            allow("ArtifactsAcl", ["s3:PutObjectAcl", "s3:PutObjectVersionAcl"], [f"{bucket}/*"]),
-            allow("ArtifactsKey", [*_DECRYPT, *_ENCRYPT], [self._key.key_arn]),
+            allow("ArtifactsAcl", ["s3:PutObjectAcl"], [f"{bucket}/*"]),
+            allow("ArtifactsKey", _CARRY, [self._key.key_arn]),
         ]
 
     def build_statements(self, projects: Sequence[str], *, writes: bool = False) -> list[Json]:
@@ -91,9 +91,9 @@ class Permissions:
         objects = ["s3:GetObject", "s3:GetObjectVersion", *(["s3:PutObject"] if writes else [])]
         return [
             allow("OwnLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], streams),
-            allow("ArtifactsBucket", ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:ListBucket"], [bucket]),
+            allow("ArtifactsBucket", ["s3:GetBucketAcl", "s3:GetBucketLocation"], [bucket]),
             allow("Artifacts", objects, [f"{bucket}/*"]),
-            allow("ArtifactsKey", [*_DECRYPT, *(_ENCRYPT if writes else ())], [self._key.key_arn]),
+            allow("ArtifactsKey", _CARRY if writes else ["kms:Decrypt"], [self._key.key_arn]),
         ]
 
     def self_mutation_statements(self, project: str) -> list[Json]:
@@ -124,8 +124,16 @@ class Permissions:
         return f"arn:{settings.partition}:{service}:{settings.region}:{self.delivery.account}:{resource}"
 
 
-_DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
-_ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
+# What CodeBuild and CodePipeline ask for where they encrypt what they leave:
+# https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-kms.html
+_CARRY = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 
 
 def log_group_name(project: str) -> str:

@@ -153,7 +153,7 @@ class Steps:
         statements = [
             *self._lookup(),
             *(one.as_json() for one in self._reviews.write_statements("Reviews", "reviews/*")),
-            *(one.as_json() for one in self._reviews.key.statements("encrypt_decrypt", sid="ReviewsKey")),
+            *(one.as_json() for one in self._reviews.key.statements("encrypt", sid="ReviewsKey")),
         ]
         return self._builds.step(
             "Review",

@@ -20,10 +20,10 @@ def key_template(*principals: ExternalPrincipals) -> dict[str, Any]:
     return template_of(stack)
 
 
-def granted(volumes: bool = False) -> list[dict[str, Any]]:
+def granted(jobs: bool = False) -> list[dict[str, Any]]:
     stack = new_stack()
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
-    KmsSharedKey.from_alias_arn(stack, "Key", ALIAS_ARN).grant_encrypt_decrypt(role, volumes=volumes)
+    KmsSharedKey.from_alias_arn(stack, "Key", ALIAS_ARN).grant_encrypt_decrypt(role, jobs=jobs)
     return list(only(template_of(stack), "AWS::IAM::Policy")["PolicyDocument"]["Statement"])
 
 
@@ -38,7 +38,7 @@ def test_the_key_rotates_and_stays_with_its_alias() -> None:
 def test_an_external_statement_is_bounded_by_role_path_and_service() -> None:
     principals = ExternalPrincipals(account=DEV, role_path="/mlops/dev/*")
     statement = only(key_template(principals), "AWS::KMS::Key")["KeyPolicy"]["Statement"][1]
-    assert statement["Action"] == ["kms:Decrypt", "kms:DescribeKey"]
+    assert statement["Action"] == "kms:Decrypt"
     assert statement["Principal"]["AWS"]["Fn::Join"][1][-1] == f":iam::{DEV}:root"
     pattern = statement["Condition"]["ArnLike"]["aws:PrincipalArn"]["Fn::Join"][1][-1]
     assert pattern == f":iam::{DEV}:role/mlops/dev/*"
@@ -55,11 +55,15 @@ def test_only_encrypt_decrypt_lets_others_encrypt() -> None:
 def test_who_only_encrypts_is_not_let_decrypt_once_more() -> None:
     principals = ExternalPrincipals(account=DEV, use="encrypt")
     statement = only(key_template(principals), "AWS::KMS::Key")["KeyPolicy"]["Statement"][1]
-    assert statement["Action"] == [
-        "kms:Encrypt",
-        "kms:GenerateDataKey",
-        "kms:GenerateDataKeyWithoutPlaintext",
-    ]
+    assert statement["Action"] == "kms:GenerateDataKey"
+
+
+def test_whose_jobs_name_the_key_for_their_outputs_encrypts_directly_too() -> None:
+    principals = ExternalPrincipals(account=DEV, use="encrypt", job_outputs=True)
+    statement = only(key_template(principals), "AWS::KMS::Key")["KeyPolicy"]["Statement"][1]
+    assert statement["Action"] == ["kms:GenerateDataKey", "kms:Encrypt"]
+    assert granted(jobs=True)[0]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"]
+    assert granted()[0]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def test_a_grant_names_the_key_by_its_alias_in_the_owning_account() -> None:
@@ -71,7 +75,7 @@ def test_a_grant_names_the_key_by_its_alias_in_the_owning_account() -> None:
 
 
 def test_a_grant_for_volumes_creates_grants_for_aws_resources_only() -> None:
-    statement = granted(volumes=True)[1]
+    statement = granted(jobs=True)[1]
     assert statement["Action"] == "kms:CreateGrant"
     assert statement["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
     assert "ForAnyValue:StringEquals" in statement["Condition"]

@@ -149,8 +149,7 @@ def test_it_makes_and_deletes_only_the_stages_own_check_schedules() -> None:
     assert resources_of(template, "scheduler:CreateSchedule") == [own]
     assert resources_of(template, "scheduler:DeleteSchedule") == [own]
     assert resources_of(template, "scheduler:GetSchedule") == [
-        f":scheduler:{REGION}:{DEV}:schedule/default/mammo-severity-staging-inference",
-        own,
+        f":scheduler:{REGION}:{DEV}:schedule/default/mammo-severity-staging-inference"
     ]
 
 

@@ -179,7 +179,7 @@ class Intent:
 _KEY_USE = {
     "s3:GetObject": "decrypt with",
     "s3:PutObject": "encrypt with",
-    "sns:Publish": "encrypt with",
+    "sns:Publish": "encrypt and decrypt with",
 }
 
 

@@ -20,9 +20,9 @@ def named(service: str, names: str) -> Actions:
     return tuple(f"{service}:{name}" for name in names.split())
 
 
-ENCRYPT = named("kms", "Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext")
+ENCRYPT = named("kms", "GenerateDataKey")
 DATA_KEYS = named("kms", "GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair")
-DECRYPT = named("kms", "Decrypt DescribeKey")
+DECRYPT = named("kms", "Decrypt")
 _JOB = "AddTags ListTags"
 
 # Every action that any policy names on a kind of thing, and its neighbours: what must not slip in beside it.
@@ -40,8 +40,8 @@ KINDS: Mapping[str, Actions] = {
     ),
     "key": (
         *DECRYPT,
-        *ENCRYPT,
-        *named("kms", "GenerateDataKeyPair ReEncryptFrom ReEncryptTo CreateGrant"),
+        *DATA_KEYS,
+        *named("kms", "DescribeKey Encrypt ReEncryptFrom ReEncryptTo CreateGrant"),
         *named("kms", "PutKeyPolicy ScheduleKeyDeletion DisableKey UpdateAlias"),
     ),
     "group": named(

@@ -28,13 +28,15 @@ VERBS: Mapping[str, Meaning] = {
     "list versions of": _verb(named("s3", "ListBucketVersions"), "folder"),
     "log requests into": _verb(named("s3", "PutObject"), "object", only="from its source"),
     "encrypt logs with": _verb(
-        (*DECRYPT, "kms:Encrypt", *DATA_KEYS, "kms:ReEncryptFrom", "kms:ReEncryptTo"), "key", only="for its log groups"
+        (*DATA_KEYS, *named("kms", "Decrypt DescribeKey Encrypt ReEncryptFrom ReEncryptTo")),
+        "key",
+        only="for its log groups",
     ),
     "read": _verb(named("s3", "GetObject"), "object"),
     "read old versions of": _verb(named("s3", "GetObjectVersion"), "object"),
     "write": _verb(named("s3", "PutObject AbortMultipartUpload"), "object"),
     "put": _verb(named("s3", "PutObject"), "object"),
-    "set the ACL of": _verb(named("s3", "PutObjectAcl PutObjectVersionAcl"), "object"),
+    "set the ACL of": _verb(named("s3", "PutObjectAcl"), "object"),
     "delete": _verb(named("s3", "DeleteObject DeleteObjectVersion"), "object"),
     "look at": _verb(named("s3", "GetBucketAcl GetBucketLocation"), "bucket"),
     "look at the versioning of": _verb(named("s3", "GetBucketVersioning"), "bucket"),
@@ -44,10 +46,18 @@ VERBS: Mapping[str, Meaning] = {
         "bucket": dict.fromkeys(named("s3", "GetBucketAcl GetBucketLocation GetBucketVersioning"), ANY),
     },
     "decrypt with": _verb(DECRYPT, "key"),
-    "decrypt in any way with": _verb(DECRYPT, "key", only="through S3 | through SageMaker | through SQS | directly"),
-    "encrypt with": _verb((*DECRYPT, *ENCRYPT), "key"),
+    "decrypt in any way with": _verb(
+        named("kms", "Decrypt DescribeKey"),
+        "key",
+        only="through S3 | through SageMaker | through SQS | directly",
+    ),
+    "encrypt with": _verb(ENCRYPT, "key"),
+    "encrypt and decrypt with": _verb((*DECRYPT, *ENCRYPT), "key"),
+    "encrypt outputs of jobs with": _verb(named("kms", "Encrypt"), "key"),
     "send encrypted with": _verb(("kms:Decrypt", *DATA_KEYS), "key"),
-    "re-encrypt with": _verb((*DECRYPT, *named("kms", "Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo")), "key"),
+    "re-encrypt with": _verb(
+        named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo"), "key"
+    ),
     "encrypt volumes with": _verb(named("kms", "CreateGrant"), "key", only="for an AWS resource"),
     "look up": {
         "group": dict.fromkeys(named("sagemaker", "DescribeModelPackageGroup ListModelPackages"), ANY),
@@ -69,6 +79,9 @@ VERBS: Mapping[str, Meaning] = {
     "start": _verb((*_LOOK, *named("sagemaker", "StartPipelineExecution")), "pipeline"),
     "only start": _verb(named("sagemaker", "StartPipelineExecution"), "pipeline"),
     "start and see the runs of": _verb(named("sagemaker", "StartPipelineExecution ListPipelineExecutions"), "pipeline"),
+    "see tags of": _verb(named("sagemaker", "ListTags"), "pipeline"),
+    "find runs of": _verb(named("sagemaker", "ListPipelineExecutions"), "pipeline"),
+    "watch runs of": _verb(named("sagemaker", "DescribePipelineExecution ListPipelineExecutionSteps"), "execution"),
     "look into": {"pipeline": dict.fromkeys(_LOOK, ANY), "execution": dict.fromkeys(_FOLLOW, ANY)},
     "see parameters of runs of": _verb(named("sagemaker", "ListPipelineParametersForExecution"), "execution"),
     "explain runs of": {
@@ -87,7 +100,7 @@ VERBS: Mapping[str, Meaning] = {
         for kind in ("processing job", "training job", "transform job")
     },
     "manage": {
-        "model": dict.fromkeys(named("sagemaker", "DescribeModel DeleteModel AddTags"), ANY)
+        "model": dict.fromkeys(named("sagemaker", "DescribeModel AddTags"), ANY)
         | {"sagemaker:CreateModel": frozenset({ORDAINED})}
     },
     "delete models": _verb(named("sagemaker", "DeleteModel"), "model"),
@@ -104,7 +117,7 @@ VERBS: Mapping[str, Meaning] = {
     "publish alarms": _verb(named("sns", "Publish"), "topic", only=_FOR_ITS_ACCOUNT),
     "send": _verb(named("sqs", "SendMessage"), "queue"),
     "send for its rules": _verb(named("sqs", "SendMessage"), "queue", only="from its source"),
-    "make and remove": _verb(named("scheduler", "CreateSchedule GetSchedule DeleteSchedule"), "schedule"),
+    "make and remove": _verb(named("scheduler", "CreateSchedule DeleteSchedule"), "schedule"),
     "see": {
         "schedule": dict.fromkeys(named("scheduler", "GetSchedule"), ANY),
         "account": dict.fromkeys((*KINDS["account"][4:9],), ANY),

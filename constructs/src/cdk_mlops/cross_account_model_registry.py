@@ -415,7 +415,9 @@ def _key_users(stage: RegistryStage) -> list[ExternalPrincipals]:
     # Train roles decrypt by the first: no permission is there twice, so that none can be taken back unseen.
     return [
         ExternalPrincipals(account=stage.account, role_path=f"{path}/*", use="decrypt"),
-        ExternalPrincipals(account=stage.account, role_path=f"{path}/train/*", use="encrypt"),
+        ExternalPrincipals(
+            account=stage.account, role_path=f"{path}/train/*", use="encrypt", job_outputs=True
+        ),
     ]
 
 

@@ -17,9 +17,14 @@ from cdk_mlops._statements import Statement, arn, grant, iam_arn
 from cdk_mlops._validation import check_account, check_choice, check_pattern
 
 KeyUse = Literal["decrypt", "encrypt", "encrypt_decrypt"]
-_DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
-_ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
-_ACTIONS = {"decrypt": _DECRYPT, "encrypt": _ENCRYPT, "encrypt_decrypt": _DECRYPT + _ENCRYPT}
+_ACTIONS: dict[KeyUse, tuple[str, ...]] = {
+    "decrypt": ("kms:Decrypt",),
+    "encrypt": ("kms:GenerateDataKey",),
+    "encrypt_decrypt": ("kms:Decrypt", "kms:GenerateDataKey"),
+}
+# SageMaker asks it of a role whose job names the key of its outputs by an alias:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+_JOB_OUTPUTS = ("kms:Encrypt",)
 _ALIAS = re.compile(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _ALIAS_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:alias/(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _ROLE_PATH = re.compile(r"/[\w+=,.@/*-]{1,500}")
@@ -38,6 +43,8 @@ class ExternalPrincipals:
     use
         ``decrypt`` (default), ``encrypt_decrypt``, or ``encrypt`` for roles that another entry lets decrypt: S3
         decrypts what it uploads in parts.
+    job_outputs
+        Whether SageMaker jobs of these roles name the key for their outputs. Default: no.
     via
         Services through which the key may be used. Default: S3 and SageMaker.
 
@@ -50,6 +57,7 @@ class ExternalPrincipals:
     account: str
     role_path: str = "/mlops/*"
     use: KeyUse = "decrypt"
+    job_outputs: bool = False
     via: tuple[str, ...] = ("s3", "sagemaker")
 
     def __post_init__(self) -> None:
@@ -81,11 +89,14 @@ class SharedKey(Construct):
         self.key_region = region
         self.alias_arn = arn(self, "kms", alias_name, account=account, region=region)
 
-    def statements(self, use: KeyUse, *, volumes: bool = False, sid: str = "Key") -> list[Statement]:
-        """Return the identity statements for a use of the key; with ``volumes`` for encrypted job volumes too."""
+    def statements(
+        self, use: KeyUse, *, job_outputs: bool = False, volumes: bool = False, sid: str = "Key"
+    ) -> list[Statement]:
+        """Return the identity statements for a use of the key; for jobs' outputs and encrypted volumes where asked."""
         keys = [arn(self, "kms", "key/*", account=self.account, region=self.key_region)]
         own_alias = {"kms:ResourceAliases": self.alias_name}
-        statements = [Statement(f"{sid}Use", _ACTIONS[use], keys, {"ForAnyValue:StringEquals": own_alias})]
+        actions = _actions(use, job_outputs)
+        statements = [Statement(f"{sid}Use", actions, keys, {"ForAnyValue:StringEquals": own_alias})]
         if volumes:
             conditions = {
                 "ForAnyValue:StringEquals": own_alias,
@@ -98,9 +109,9 @@ class SharedKey(Construct):
         """Let the grantee decrypt. A principal of another account must also be admitted by the key's policy."""
         return grant(grantee, self.statements("decrypt"))
 
-    def grant_encrypt_decrypt(self, grantee: iam.IGrantable, *, volumes: bool = False) -> iam.Grant:
-        """Let the grantee encrypt and decrypt; with ``volumes`` (default: not) encrypted job volumes too."""
-        return grant(grantee, self.statements("encrypt_decrypt", volumes=volumes))
+    def grant_encrypt_decrypt(self, grantee: iam.IGrantable, *, jobs: bool = False) -> iam.Grant:
+        """Let the grantee encrypt and decrypt; with ``jobs`` (default: not) SageMaker jobs' outputs and volumes too."""
+        return grant(grantee, self.statements("encrypt_decrypt", job_outputs=jobs, volumes=jobs))
 
 
 class KmsSharedKey(SharedKey):
@@ -212,7 +223,7 @@ class KmsSharedKey(SharedKey):
             iam.PolicyStatement(
                 sid=sid,
                 principals=[root],
-                actions=list(_ACTIONS[principals.use]),
+                actions=list(_actions(principals.use, principals.job_outputs)),
                 resources=["*"],
                 conditions={"ArnLike": {"aws:PrincipalArn": roles}, "StringLike": {"kms:ViaService": via}},
             )
@@ -236,3 +247,7 @@ class KmsSharedKey(SharedKey):
             account=str(parts.account),
             region=str(parts.region),
         )
+
+
+def _actions(use: KeyUse, job_outputs: bool) -> tuple[str, ...]:
+    return _ACTIONS[use] + (_JOB_OUTPUTS if job_outputs else ())

@@ -74,8 +74,14 @@ class ModelRegistry(Construct):
         return [
             # AWS's pages disagree on which of the two ARNs listing is checked against.
             Statement("ListVersions", ["sagemaker:ListModelPackages"], [*group, *versions]),
-            Statement("DescribeVersions", ["sagemaker:DescribeModelPackage"], versions),
+            self.describe_statement(model),
         ]
+
+    def describe_statement(self, model: ModelNames) -> Statement:
+        """Return the permission to describe a model's versions, but not to find them."""
+        return Statement(
+            "DescribeVersions", ["sagemaker:DescribeModelPackage"], self.version_resources(model)
+        )
 
     def list_artifacts_statement(self, model: ModelNames) -> Statement:
         """Return the permission to list a model's artifacts, without reading them."""
@@ -92,7 +98,7 @@ class ModelRegistry(Construct):
             Statement("DescribeGroup", ["sagemaker:DescribeModelPackageGroup"], self.group_resources(model)),
             # Checked against the package as well as against the model that is made of it.
             Statement("CreateModelOfVersion", ["sagemaker:CreateModel"], self.version_resources(model)),
-            *self._read_artifacts(model),
+            *self.read_artifacts_statements(model),
         ]
 
     def register_statements(self, model: ModelNames, stage: str) -> list[Statement]:
@@ -100,8 +106,7 @@ class ModelRegistry(Construct):
         check_stage("stage", stage)
         own = f"{model.model_name}/{stage}/*"
         return [
-            *self.find_statements(model),
-            Statement("DescribeGroup", ["sagemaker:DescribeModelPackageGroup"], self.group_resources(model)),
+            self.describe_statement(model),  # has it become of use?
             Statement(
                 "RegisterAsWaiting",
                 ["sagemaker:CreateModelPackage"],
@@ -111,21 +116,20 @@ class ModelRegistry(Construct):
             self.list_artifacts_statement(model),
             read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
             write_objects("ArtifactsWrite", self.artifacts_bucket_arn, [own]),
-            *self.key.statements("encrypt_decrypt", sid="ArtifactsKey"),
+            *self.key.statements("encrypt_decrypt", job_outputs=True, sid="ArtifactsKey"),
         ]
 
     def approve_statements(self, model: ModelNames) -> list[Statement]:
         """Return the permissions to look at a model's versions with their artifacts, and to approve or reject them."""
         return [
             *self.find_statements(model),
-            Statement("DescribeGroup", ["sagemaker:DescribeModelPackageGroup"], self.group_resources(model)),
             Statement("ApproveOrReject", ["sagemaker:UpdateModelPackage"], self.version_resources(model)),
-            *self._read_artifacts(model),
+            *self.read_artifacts_statements(model),
         ]
 
     def approve_all_statements(self, models: Sequence[ModelNames]) -> list[Statement]:
         """Return what `approve_statements` does for every model of the registry, short enough for hundreds of them."""
-        of_group = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackageGroup"]
+        of_group = ["sagemaker:ListModelPackages"]
         of_version = [
             "sagemaker:ListModelPackages",
             "sagemaker:DescribeModelPackage",
@@ -193,7 +197,8 @@ class ModelRegistry(Construct):
         """Let the grantee look at the model's versions and change their approval status. People only."""
         return grant(grantee, self.approve_statements(model))
 
-    def _read_artifacts(self, model: ModelNames) -> list[Statement]:
+    def read_artifacts_statements(self, model: ModelNames) -> list[Statement]:
+        """Return the permissions to read a model's artifacts, whose URIs somebody else has found."""
         return [
             self.list_artifacts_statement(model),
             read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),

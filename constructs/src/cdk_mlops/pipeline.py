@@ -29,18 +29,26 @@ class Pipeline(Construct):
         """Return the permission to start it."""
         return [Statement("StartPipeline", ["sagemaker:StartPipelineExecution"], [self.pipeline_arn])]
 
+    def follow_statements(self) -> list[Statement]:
+        """Return the permissions to follow an execution whose ARN is known."""
+        follow = ["sagemaker:DescribePipelineExecution", "sagemaker:ListPipelineExecutionSteps"]
+        return [Statement("FollowExecutions", follow, [self.execution_arns])]
+
+    def parameters_statement(self) -> Statement:
+        """Return the permission to see what executions were started with."""
+        return Statement(
+            "RunParameters", ["sagemaker:ListPipelineParametersForExecution"], [self.execution_arns]
+        )
+
     def read_pipeline_statements(self) -> list[Statement]:
-        """Return the permissions to follow its executions."""
+        """Return the permissions to look at the pipeline and find and follow its executions, as Studio does."""
         look = ["sagemaker:DescribePipeline", "sagemaker:ListPipelineExecutions", "sagemaker:ListTags"]
-        follow = [
-            "sagemaker:DescribePipelineExecution",
-            "sagemaker:ListPipelineExecutionSteps",
-            "sagemaker:ListPipelineParametersForExecution",
-            "sagemaker:DescribePipelineDefinitionForExecution",
-        ]
+        ran = ["sagemaker:DescribePipelineDefinitionForExecution"]
         return [
             Statement("LookAtPipeline", look, [self.pipeline_arn]),
-            Statement("FollowExecutions", follow, [self.execution_arns]),
+            *self.follow_statements(),
+            self.parameters_statement(),
+            Statement("WhatRan", ran, [self.execution_arns]),
         ]
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:

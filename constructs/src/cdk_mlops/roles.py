@@ -85,7 +85,7 @@ class _JobRole(Construct):
                 ),
                 *data_bucket.read_statements("Data", *readable),
                 *data_bucket.write_statements("Run", *runs),
-                *key.statements("encrypt_decrypt", volumes=True, sid="DataKey"),
+                *key.statements("encrypt_decrypt", job_outputs=True, volumes=True, sid="DataKey"),
                 *_image_statements(image_repository_arns),
                 *_log_statements(self, jobs, own),
                 *([] if network is None else network.statements(self)),
@@ -185,11 +185,6 @@ class InferenceRole(_JobRole):
         check_stage("stage", stage)
         safeguards = JobSafeguards([data_bucket.key], network, isolated_processing)
         models = arn(scope, "sagemaker", f"model/{model.jobs}-inference-*")
-        manage = [
-            "sagemaker:DescribeModel",
-            "sagemaker:DeleteModel",
-            "sagemaker:AddTags",
-        ]
         super().__init__(
             scope,
             construct_id,
@@ -206,8 +201,8 @@ class InferenceRole(_JobRole):
             description=f"Scores batches with versions of {model.model_name}",
             statements=[
                 Statement("CreateModels", ["sagemaker:CreateModel"], [models], safeguards.of_models()),
-                Statement("OwnModels", manage, [models]),
-                *registry.read_statements(model),
+                Statement("OwnModels", ["sagemaker:DescribeModel", "sagemaker:AddTags"], [models]),
+                *registry.read_artifacts_statements(model),
                 registry.never_register(),
             ],
         )

@@ -308,9 +308,8 @@ def _code_statements(asset: s3_assets.Asset, bucket: DataBucket, prefix: str) ->
     return [
         read_objects("ReadCode", _bucket_arn(asset), [asset.s3_object_key]),
         list_bucket("ListUnpacked", bucket.bucket_arn, [below]),
-        read_objects("ReadUnpacked", bucket.bucket_arn, [below]),
         write_objects("Unpack", bucket.bucket_arn, [below]),
-        *bucket.key.statements("encrypt_decrypt", sid="DataKey"),
+        *bucket.key.statements("encrypt", sid="DataKey"),
     ]
 
 

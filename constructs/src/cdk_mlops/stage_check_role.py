@@ -121,7 +121,8 @@ class StageCheckRole(Construct):
         ]
         statements = [
             *starts.start_statements(),
-            *(statement for one in pipelines for statement in one.read_pipeline_statements()),
+            *starts.follow_statements(),
+            Statement("Tags", ["sagemaker:ListTags"], [one.pipeline_arn for one in pipelines]),
             *self._registry.find_statements(model),
             read_objects(
                 "Evaluations", self._registry.artifacts_bucket_arn, [f"{model.model_name}/*/evaluation/*"]
@@ -134,20 +135,22 @@ class StageCheckRole(Construct):
         if scheduled is not None:
             own = arn(self, "scheduler", f"schedule/default/{scheduled.schedule.name}")
             to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+            manage = ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
             statements += [
+                Statement("FindRun", ["sagemaker:ListPipelineExecutions"], [starts.pipeline_arn]),
+                starts.parameters_statement(),
+                Statement("CheckSchedules", manage, [self._schedules]),
                 Statement("StageSchedule", ["scheduler:GetSchedule"], [own]),
                 Statement("PassScheduleRole", ["iam:PassRole"], [scheduled.role.role_arn], to_scheduler),
             ]
         grant(self.role, statements)
 
     def _shared_statements(self) -> list[Statement]:
-        manage = ["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:DeleteSchedule"]
         return [
             *self._data.read_statements("Promotions", "_promotions/*"),
             *self._data.write_statements("Promotions", "_promotions/*"),
             *self._data.key.statements("encrypt_decrypt", sid="DataKey"),
             *self._registry.key.statements("decrypt", sid="ArtifactsKey"),
-            Statement("CheckSchedules", manage, [self._schedules]),
         ]
 
 
