@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from .boosting import load_xgboost
 from .program import UsageError
 
 MEMBER = "xgboost-model"
@@ -113,8 +114,7 @@ def load_boosters(archives: Sequence[Path]) -> list[Any]:
     contents = [read_model_bytes(archive) for archive in archives]
     with contextlib.ExitStack() as stack:
         trials = [stack.enter_context(_trial(content)) for content in contents]
-        import xgboost  # meanwhile: most of a trial is this import
-
+        xgboost = load_xgboost()  # meanwhile: most of a trial is this import
         tried = [_wait(trial, archive.name) for archive, trial in zip(archives, trials, strict=True)]
     boosters = []
     for content in tried:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .boosting import load_xgboost
 from .model import Evaluation
 from .program import DataError, UsageError
 from .scoring import Floats, auc_with_error
@@ -64,8 +65,7 @@ def cross_validated_auc(
     UsageError
         XGBoost refuses the hyperparameters.
     """
-    import xgboost
-
+    xgboost = load_xgboost()
     parameters, rounds = booster_parameters(hyperparameters)
     groups = groups_of(features)
     rng = np.random.default_rng(how.seed)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .boosting import load_xgboost
 from .model import Model, read_model
 from .program import DataError, UsageError, folder_of, main_exit, parser, read_json, run, sole_file
 
@@ -153,8 +154,8 @@ def _read(folder: Path, model: Model) -> tuple[Any, Any]:
 
 def _score(booster: Any, features: Any) -> Any:
     import numpy as np
-    import xgboost
 
+    xgboost = load_xgboost()
     scores = booster.predict(xgboost.DMatrix(features), validate_features=False).astype("float64")
     if scores.shape != (len(features),) or not np.isfinite(scores).all():
         raise UsageError("a model that gives other than one number a row can't be judged")
@@ -164,9 +165,8 @@ def _score(booster: Any, features: Any) -> Any:
 def _attributions(booster: Any, features: Any, names: list[str]) -> dict[str, float]:
     """Return each feature's mean absolute SHAP contribution to the log odds, the largest first."""
     import numpy as np
-    import xgboost
 
-    shares = booster.predict(xgboost.DMatrix(features), pred_contribs=True, validate_features=False)
+    shares = booster.predict(load_xgboost().DMatrix(features), pred_contribs=True, validate_features=False)
     means = np.abs(shares[:, :-1]).mean(axis=0)
     ranked = sorted(zip(names, means, strict=True), key=lambda item: -item[1])
     return {name: round(float(mean), 6) for name, mean in ranked}

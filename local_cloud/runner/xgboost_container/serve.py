@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import xgboost
 
 from local_cloud.runner.xgboost_container.csv_data import CsvError, parse
+from local_cloud.runner.xgboost_container.lean import xgboost
 
 
 class RefusedError(ValueError):

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import xgboost
 
 from local_cloud.runner.xgboost_container.csv_data import CsvError, Matrix, read_channel
 from local_cloud.runner.xgboost_container.hyperparameters import (
@@ -16,6 +15,7 @@ from local_cloud.runner.xgboost_container.hyperparameters import (
     Hyperparameters,
     read_hyperparameters,
 )
+from local_cloud.runner.xgboost_container.lean import xgboost
 
 MODEL_NAME = "xgboost-model"
 
