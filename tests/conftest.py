@@ -19,6 +19,8 @@ KEPT = ("GIT_CEILING_DIRECTORIES",)  # how far up git looks for a repository
 for name in [name for name in os.environ if name.startswith(FOREIGN) and name not in KEPT]:
     del os.environ[name]
 os.environ["CDK_VALIDATION"] = "false"
+# There is a test process a core: threads of XGBoost's would only wait for each other, and burn both cores with it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 # --- where it is asked for, a run of the whole suite records who is let do what, and fails where it no longer does
