@@ -54,6 +54,7 @@ class ScheduledStageStack(StageStack):
                 stage=stage_name,
                 principals=people.operators,
                 data_bucket=self.data,
+                models=[names_of(model) for model in settings.models],
                 require_mfa=people.require_mfa,
             )
             for pipelines in self.models.values():

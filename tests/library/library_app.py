@@ -112,7 +112,7 @@ def add_stage(stack: cdk.Stack, stage: str) -> Stage:
         "principals": [f"arn:aws:iam::{stack.account}:user/ada"],
     }
     mlops.DataScientistRole(stack, "DataScientists", **people)
-    mlops.OperatorRole(stack, "Operators", **people)
+    mlops.OperatorRole(stack, "Operators", **people, models=[MAMMO])
     return Stage(stack, data, registry, alerts)
 
 

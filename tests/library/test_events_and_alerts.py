@@ -114,6 +114,15 @@ def test_the_notifier_and_the_recorder_reach_reports_of_batches_and_checks() -> 
         assert read.count("/inference/*/data-quality/") == read.count("/checks/*/data-quality/") == 1
 
 
+def test_the_notifier_reaches_nothing_that_only_looks_like_a_report_further_down() -> None:
+    found = statements(only(stage_template(), "AWS::IAM::Role", "AlertsFunctionRole"))
+    read, refused = found["ReadReports"]["Resource"], found["NotDeeper"]["Resource"]
+    ends = [one["Fn::Join"][1][-1].split("/", 1)[1] for one in read]
+    assert [one["Fn::Join"][1][-1].split("/", 1)[1] for one in refused] == [f"*/{end}" for end in ends]
+    listed = found["ListReports"]["Condition"]
+    assert listed["StringNotLike"]["s3:prefix"] == [f"*/{one}" for one in listed["StringLike"]["s3:prefix"]]
+
+
 def test_a_version_must_be_approved_unless_the_stage_says_that_any_will_do() -> None:
     def environment(**props: Any) -> Any:
         stack = new_stack()
@@ -187,7 +196,7 @@ def test_a_drift_that_was_delivered_is_told_too() -> None:
 
 def test_the_notifier_claims_alerts_and_writes_nothing_else() -> None:
     role = statements(only(stage_template(), "AWS::IAM::Role", "AlertsFunctionRole"))
-    writing = [one for one in role.values() if "s3:PutObject" in one["Action"]]
+    writing = [one for one in role.values() if one["Effect"] == "Allow" and "s3:PutObject" in one["Action"]]
     assert [one["Resource"]["Fn::Join"][1][-1].split("/", 1)[1] for one in writing] == ["*/state/alerts/*"]
 
 

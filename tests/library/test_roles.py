@@ -25,8 +25,10 @@ from tests.library.library_app import (
     PROD,
     REGISTRY,
     add_stage,
+    model,
     new_stack,
     only,
+    resources,
     stage_template,
     statements,
     template_of,
@@ -254,7 +256,10 @@ def people(kind: type[DataScientistRole] | type[OperatorRole], **props: Any) -> 
     stack = new_stack()
     data = StageDataBucket(stack, "Data", stage="dev")
     principals = [f"arn:aws:iam::{DEV}:user/ada"]
-    role = kind(stack, "People", **{"stage": "dev", "principals": principals, "data_bucket": data, **props})
+    more = {"models": [MAMMO]} if kind is OperatorRole else {}
+    role = kind(
+        stack, "People", **{"stage": "dev", "principals": principals, "data_bucket": data, **more, **props}
+    )
     role.allow(SageMakerPipeline.from_pipeline_name(stack, "Pipeline", "mammo-severity-train-pipeline"))
     return template_of(stack)
 
@@ -277,13 +282,23 @@ def test_people_start_only_the_pipelines_they_are_allowed() -> None:
     assert start[0]["Resource"]["Fn::Join"][1][-1].endswith(":pipeline/mammo-severity-train-pipeline")
 
 
-def test_operators_read_results_and_alerts_but_no_training_data() -> None:
+def test_operators_read_results_and_alerts_of_their_models_but_no_training_data() -> None:
     document = only(people(OperatorRole), "AWS::IAM::Policy")["PolicyDocument"]["Statement"]
     read = next(one for one in document if one["Action"] == "s3:GetObject")
     assert [one["Fn::Join"][1][-1].split("/", 1)[1] for one in read["Resource"]] == [
-        "*/inference/*",
-        "*/state/*",
+        "mammography-severity-model/inference/*",
+        "mammography-severity-model/state/*",
+        "_unknown/state/alerts/*",
     ]
+
+
+def test_operators_of_fifty_models_have_policies_that_iam_takes() -> None:
+    template = people(OperatorRole, models=[model(number) for number in range(50)])
+    for kind, limit in (("AWS::IAM::Policy", 10_240), ("AWS::IAM::ManagedPolicy", 6_144)):
+        for resource in resources(template, kind).values():
+            document = json.dumps(resource["Properties"]["PolicyDocument"], separators=(",", ":"))
+            assert len(document) <= limit
+    assert "model-49/state/*" in json.dumps(template)
 
 
 def test_an_existing_studio_role_gets_the_same_permissions() -> None:
@@ -297,6 +312,11 @@ def test_an_existing_studio_role_gets_the_same_permissions() -> None:
 def test_fails_for_a_people_role_without_people() -> None:
     with pytest.raises(ValueError, match="principals must name who may assume the role"):
         people(OperatorRole, principals=[])
+
+
+def test_fails_for_operators_of_no_model() -> None:
+    with pytest.raises(ValueError, match="models must name whose results are read, got none"):
+        people(OperatorRole, models=[])
 
 
 def test_fails_for_a_person_who_is_no_arn() -> None:

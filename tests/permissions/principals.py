@@ -78,8 +78,8 @@ def _roles(estate: Estate) -> Sequence[Principal]:
             for one in other.trust
             for _, _, values in one.conditions
         )
-        if trusted or any(not one.allow for one in role.identity):
-            # What a Deny is for shows only where something else allows.
+        if trusted or any(not one.allow and "*" in (one.resources or ()) for one in role.identity):
+            # What a Deny of everything is for shows only where something else allows.
             also = (*role.identity, EVERYTHING)
             admitted = ["any role of a stage"] if stage in STAGES else []
             admitted += ["any train role of a stage"] if purpose == "train" else []

@@ -114,9 +114,16 @@ class Things:
             for noun, name in _DATA_FOLDERS:
                 self._folder(noun, bucket, f"{model.name}/{name}", account, **its)
             self._sagemaker(stage, account, model)
-        self._object(
-            "alert records", bucket, f"_unknown/state/alerts/{RUN}.json", account, **own, model=MODELS[-1]
-        )
+        # What looks like a report or a claim further down is what it lies in: a pattern's "*" crosses slashes.
+        for name in _NESTED:
+            nested = f"{MODELS[0].name}/data/train-dataset/{name}"
+            self._object("training data", bucket, nested, account, **own, model=MODELS[0])
+        for noun, name in (
+            ("alerts of unknown pipelines", f"state/alerts/{RUN}.json"),
+            ("other state of unknown pipelines", f"state/other/{RUN}.json"),
+            ("what nobody knows", "other/file.csv"),
+        ):
+            self._object(noun, bucket, f"_unknown/{name}", account, **own)
         self._object(
             "promotions", bucket, "_promotions/20261121T080000Z-0123456789ab/promotion.json", account, **own
         )
@@ -369,5 +376,11 @@ _DATA_OBJECTS = (
     ("alert records", f"state/alerts/{RUN}.json"),
     ("other state", f"state/other/{RUN}.json"),
     ("what nobody knows", "other/file.csv"),
+)
+_NESTED = (
+    f"inference/{RUN}/data-quality/verdict.json",
+    f"checks/{RUN}/data-quality/verdict.json",
+    f"state/retraining/{RUN}.json",
+    f"state/alerts/{RUN}.json",
 )
 _DATA_FOLDERS = (("all of a model", ""), ("all data", "data/"), ("all state", "state/"))

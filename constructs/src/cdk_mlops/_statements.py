@@ -106,14 +106,19 @@ def iam_arn(scope: Construct, resource: str, *, account: str | None = None) -> s
     return arn(scope, "iam", resource, account=account, region="")
 
 
-def deny(sid: str, actions: Sequence[str]) -> Statement:
-    """Return a statement that denies actions everywhere, whatever other policies allow."""
-    return Statement(sid, actions, ["*"], effect=iam.Effect.DENY)
+def deny(sid: str, actions: Sequence[str], resources: Sequence[str] = ("*",)) -> Statement:
+    """Return a statement that denies actions, whatever other policies allow. Default: everywhere."""
+    return Statement(sid, actions, resources, effect=iam.Effect.DENY)
 
 
-def list_bucket(sid: str, bucket_arn: str, prefixes: Sequence[str]) -> Statement:
-    """Return the permission to list keys under the given patterns only."""
-    return Statement(sid, ["s3:ListBucket"], [bucket_arn], {"StringLike": {"s3:prefix": list(prefixes)}})
+def list_bucket(
+    sid: str, bucket_arn: str, prefixes: Sequence[str], but: Sequence[str] | None = None
+) -> Statement:
+    """Return the permission to list keys under the given patterns only, and not under those of ``but``."""
+    conditions = {"StringLike": {"s3:prefix": list(prefixes)}}
+    if but is not None:
+        conditions["StringNotLike"] = {"s3:prefix": list(but)}
+    return Statement(sid, ["s3:ListBucket"], [bucket_arn], conditions)
 
 
 def read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:

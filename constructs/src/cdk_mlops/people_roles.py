@@ -10,8 +10,13 @@ from constructs import Construct
 from cdk_mlops._roles import people_role
 from cdk_mlops._statements import Statement, arn, grant
 from cdk_mlops._validation import check_principal, check_stage
+from cdk_mlops.model_names import ModelNames
 from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.stage_data_bucket import DataBucket
+
+# Where the notifier puts its record of an alert about a pipeline whose tags it could not read.
+UNKNOWN = "_unknown"
+_PATTERNS_A_STATEMENT = 20  # CDK divides a long policy between statements only
 
 
 class PipelineUsers(Construct):
@@ -30,10 +35,14 @@ class PipelineUsers(Construct):
         self.role = role
         kinds = ("Processing", "Training", "Transform")
         logs = [arn(self, "logs", f"log-group:/aws/sagemaker/{kind}Jobs:*") for kind in kinds]
+        some = [
+            readable[start : start + _PATTERNS_A_STATEMENT]
+            for start in range(0, len(readable), _PATTERNS_A_STATEMENT)
+        ]
         grant(
             role,
             [
-                *data_bucket.read_statements("Data", *readable),
+                *(one for patterns in some for one in data_bucket.read_statements("Data", *patterns)),
                 *data_bucket.key.statements("decrypt", sid="DataKey"),
                 Statement("JobLogs", ["logs:GetLogEvents", "logs:FilterLogEvents"], logs),
             ],
@@ -111,6 +120,11 @@ class OperatorRole(PipelineUsers):
     """Starts inference pipelines of a stage by hand, follows them, and reads results and alerts.
 
     Parameters as of `DataScientistRole`, without the last two. Training data and code are not readable.
+
+    Parameters
+    ----------
+    models
+        Whose results and alerts they read. At least one.
     """
 
     def __init__(
@@ -121,9 +135,12 @@ class OperatorRole(PipelineUsers):
         stage: str,
         principals: Sequence[str],
         data_bucket: DataBucket,
+        models: Sequence[ModelNames],
         require_mfa: bool = True,
     ) -> None:
         _check(stage, principals)
+        if not models:
+            raise ValueError("models must name whose results are read, got none")
         role = people_role(
             scope,
             f"{construct_id}Role",
@@ -133,9 +150,10 @@ class OperatorRole(PipelineUsers):
             require_mfa=require_mfa,
             description=f"People who run inference in {stage} and read results and alerts",
         )
-        super().__init__(
-            scope, construct_id, role=role, data_bucket=data_bucket, readable=["*/inference/*", "*/state/*"]
-        )
+        # Model by model: the "*" of */inference/* would cross slashes, into training data.
+        results = [f"{model.model_name}/{below}/*" for model in models for below in ("inference", "state")]
+        alerts = f"{UNKNOWN}/state/alerts/*"
+        super().__init__(scope, construct_id, role=role, data_bucket=data_bucket, readable=[*results, alerts])
 
 
 def _check(stage: str, principals: Sequence[str]) -> None:

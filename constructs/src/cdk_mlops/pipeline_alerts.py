@@ -13,7 +13,7 @@ from constructs import Construct
 
 from cdk_mlops._alarms import function_alarm, queue_alarm
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
-from cdk_mlops._statements import Statement, arn, list_bucket, read_objects, write_objects
+from cdk_mlops._statements import Statement, arn, deny, list_bucket, read_objects, write_objects
 from cdk_mlops._validation import check_account, check_stage
 from cdk_mlops.alert_topic import TopicForAlerts
 from cdk_mlops.pipeline import status_pattern
@@ -68,9 +68,8 @@ class PipelineAlerts(Construct):
         super().__init__(scope, construct_id)
         self.topic = alerts.topic
         self._stage = stage
-        runs = ["*/inference/*", f"*/{CHECKS}/*"]
-        verdicts, state = [f"{run}/data-quality/verdict.json" for run in runs], "*/state/*"
-        claims = "*/state/alerts/*"
+        runs, state, claims = ["*/inference/*", f"*/{CHECKS}/*"], "*/state/*", "*/state/alerts/*"
+        read = [*(f"{run}/data-quality/verdict.json" for run in runs), "*/state/retraining/*", claims]
         self.handler = HandlerFunction(
             self,
             "Function",
@@ -91,11 +90,16 @@ class PipelineAlerts(Construct):
                     ],
                     [arn(self, "sagemaker", "pipeline/*/execution/*")],
                 ),
-                list_bucket("ListReports", data_bucket.bucket_arn, [*runs, state]),
-                read_objects(
-                    "ReadReports", data_bucket.bucket_arn, [*verdicts, "*/state/retraining/*", claims]
+                list_bucket(
+                    "ListReports", data_bucket.bucket_arn, [*runs, state], but=_deeper([*runs, state])
                 ),
+                read_objects("ReadReports", data_bucket.bucket_arn, read),
                 write_objects("Claim", data_bucket.bucket_arn, [claims]),
+                deny(
+                    "NotDeeper",
+                    ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+                    [f"{data_bucket.bucket_arn}/{pattern}" for pattern in _deeper(read)],
+                ),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
                 *alerts.publish_statements(),
             ],
@@ -140,3 +144,11 @@ class PipelineAlerts(Construct):
 
     def _rule(self, construct_id: str, pattern: events.EventPattern) -> events.Rule:
         return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])
+
+
+def _deeper(patterns: Sequence[str]) -> list[str]:
+    """Return what patterns that begin with any model's folder match further down, because a ``*`` crosses slashes.
+
+    Without these being refused, ``<model_name>/data/state/alerts/x.csv`` would be a claim: training data.
+    """
+    return [f"*/{pattern}" for pattern in patterns]
