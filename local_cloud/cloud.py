@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import botocore.config
+import botocore.loaders
 import botocore.session
 
 from local_cloud.process import (
@@ -35,6 +36,8 @@ __all__ = ["DEFAULT_ACCOUNTS", "DEFAULT_REGION", "Connection", "LocalCloud", "Lo
 
 DEFAULT_ACCOUNTS = (DEFAULT_ACCOUNT, "222222222222", "333333333333")
 DEFAULT_REGION = "us-east-1"
+# Shared by all sessions: reading a service's model takes longer than most calls.
+_LOADER = botocore.loaders.create_loader()
 
 
 class Message(NamedTuple):
@@ -197,6 +200,7 @@ class LocalCloud:
         """
         found = credentials or {"AccessKeyId": account, "SecretAccessKey": "test"}
         core = botocore.session.Session()
+        core.register_component("data_loader", _LOADER)
         core.set_config_variable("config_file", os.devnull)
         core.set_config_variable("credentials_file", os.devnull)
         core.set_default_client_config(

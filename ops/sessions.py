@@ -8,8 +8,23 @@ from typing import Any
 
 import boto3
 import botocore.exceptions
+import botocore.loaders
+import botocore.session
 
 from ops.errors import CommandError
+
+# Shared by all sessions of a command: reading a service's model takes longer than most calls.
+_LOADER = botocore.loaders.create_loader()
+
+
+def new_session(**kwargs: Any) -> Any:
+    """Return a new boto3 session, given what `boto3.Session` takes.
+
+    https://docs.aws.amazon.com/boto3/latest/reference/core/session.html
+    """
+    core = botocore.session.Session()
+    core.register_component("data_loader", _LOADER)
+    return boto3.Session(botocore_session=core, **kwargs)
 
 
 def session_for(stage: str, account: str, region: str) -> Any:
@@ -27,7 +42,7 @@ def session_for(stage: str, account: str, region: str) -> Any:
     profile = f"mlops-{stage}"
     for name in dict.fromkeys([os.environ.get("AWS_PROFILE"), profile]):
         try:
-            session = boto3.Session(profile_name=name, region_name=region)
+            session = new_session(profile_name=name, region_name=region)
             actual = session.client("sts").get_caller_identity()["Account"]
         except botocore.exceptions.ProfileNotFound:
             continue
@@ -100,7 +115,7 @@ def lookup_session(account_name: str, role_arn: str, account: str, region: str) 
     """
     if not in_build():
         return session_for(account_name, account, region)
-    session = boto3.Session(region_name=region)
+    session = new_session(region_name=region)
     try:
         answer = session.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=f"look-{account_name}")
     except (botocore.exceptions.ClientError, botocore.exceptions.NoCredentialsError) as error:
@@ -120,7 +135,7 @@ def _session_name(name: str, identity: str) -> str:
 def _session_of(session: Any, keys: dict[str, str], region: str) -> Any:
     # The profile goes on to say where the services are: it may name the endpoint of an embedded cloud.
     profile = session.profile_name if session.profile_name in session.available_profiles else None
-    return boto3.Session(
+    return new_session(
         profile_name=profile,
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
