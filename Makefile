@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: permissions-page help demo rehearse test check synth definitions deploy destroy deliver ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
+.PHONY: permissions-page help demo rehearse test check synth definitions deploy destroy deliver check-style check-types check-templates check-permissions ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
         check-stage record promotions rollback trace used-permissions local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -63,14 +63,26 @@ test: $(READY) $(AUTHORING_READY)  ## the whole test suite
 	@echo "== tests"
 	@$(PY) -m pytest
 
+# Two at a time; what each says comes in one piece, where this make can do that.
+TOGETHER = --no-print-directory --keep-going $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=2) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 # What is checked of templates, and what is lived with: docs/compliance.md
 check: $(READY)  ## ruff, mypy --strict, import rules; all installations against CDK's validation, our rules, cdk-nag, cfn-lint
+	@$(MAKE) $(TOGETHER) check-templates check-types check-style check-permissions
+
+check-style: $(READY)
 	@echo "== ruff" && $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
-	@echo "== mypy --strict" && $(VENV)/bin/mypy
 	@echo "== import rules" && $(VENV)/bin/lint-imports --no-cache
 	@echo "== definitions match their sources" && $(PY) -m pipeline_code.lock --check
+
+check-types: $(READY)
+	@echo "== mypy --strict" && $(VENV)/bin/mypy
+
+check-templates: $(READY)
 	@echo "== templates, with CDK's validation" && rm -rf build/check && $(CDK) synth --quiet --output build/check/cdk.out
 	@echo "== compliance" && $(PY) -m tests.compliance
+
+check-permissions: $(READY)
 	@echo "== permissions: every mutant of every policy is seen" && $(PY) -m tests.permissions.mutants
 
 synth: $(READY)  ## the CloudFormation templates, into cdk.out
