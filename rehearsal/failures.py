@@ -11,7 +11,7 @@ from typing import Any
 from rehearsal import promotions, settings
 from rehearsal.approver import Answer
 from rehearsal.errors import check
-from rehearsal.estate import StageState, state
+from rehearsal.estate import KINDS, StageState, state
 from rehearsal.following import Ended
 from rehearsal.origin import Edit, replace_text
 from rehearsal.world import World
@@ -198,9 +198,12 @@ def half_way(world: World, refused: Ended) -> None:
         check(
             after.stack_status == "UPDATE_ROLLBACK_COMPLETE", "ProdStack was rolled back", after.stack_status
         )
+        changed = changed_and_back(world)
+        check(len(changed) == len(KINDS), "both pipelines had been changed before it failed", changed)
         check(before.tags == after.tags, "prod has its previous definitions", after.tags)
         record.note(
-            f"ProdStack: {after.stack_status}; definitions, code and commit of its pipelines are as before"
+            f"ProdStack: {after.stack_status}; {' and '.join(changed)} had got new code; definitions, code and"
+            " commit of both are as before"
         )
         promotions.prod_scores(world, "prod scores a batch after the rollback")
         alert = delivery_alert(world, ended)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rehearsal import promotions
+from rehearsal.desk import last_line
 from rehearsal.errors import check
 from rehearsal.estate import state
 from rehearsal.world import World
@@ -42,10 +43,14 @@ def way_back(world: World) -> None:
                 (line for line in reversed(text.splitlines()) if "ifference" in line), "differences"
             )
         with record.step("A person", "cdk deploy") as row:
-            world.desk.cdk("deploy", "ProdStack", "--require-approval", "never", account="prod")
+            # Of the assembly that the comparison has just synthesized.
+            assembly = ["--app", "cdk.out"]
+            world.desk.cdk("deploy", "ProdStack", *assembly, "--require-approval", "never", account="prod")
             again = state(world, "prod").definitions
             check(again == second["definitions"], "the next deployment brings the second definitions", again)
-            row.said = "no no-op: prod has the second promotion's definitions again"
+            code, text = world.desk.cdk_attempt("diff", "ProdStack", *assembly, "--fail", account="prod")
+            check(code == 0, "cdk diff finds nothing left to deploy", f"exit code {code}: {last_line(text)}")
+            row.said = "no no-op: prod has the second promotion's definitions again, and cdk diff is empty"
 
 
 def promoted(world: World) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
