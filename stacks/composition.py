@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import aws_cdk as cdk
@@ -24,9 +25,17 @@ CLASSES: dict[str, StackClass] = {
 }
 
 
-def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
+def compose(app: cdk.App, settings: Settings, *, by_hand: bool = True) -> dict[str, cdk.Stack]:
     """Add the installation's stacks to an app and return them by name.
 
+    Parameters
+    ----------
+    by_hand
+        Whether people may deploy each stack from the assembly. Without it, an installation that CodePipeline delivers
+        has its stacks in the pipeline's stages only: its builds would make them twice. Default: they may.
+
+    Notes
+    -----
     With the context ``branch`` there is the branch's stack only, so that nothing else can be deployed from a
     branch. Its construct is called as dev's: ``cdk deploy DevStack -c branch=NAME`` selects by that name.
     """
@@ -34,7 +43,10 @@ def compose(app: cdk.App, settings: Settings) -> dict[str, cdk.Stack]:
     if branch is not None:
         return {STACKS["dev"]: _branch_stack(app, settings, Branch(branch))}
     build = {account: _builder(account, settings) for account in settings.accounts}
-    stacks: dict[str, cdk.Stack] = {STACKS[account]: builder(app) for account, builder in build.items()}
+    delivered = settings.delivery is not None and settings.delivery.by == "codepipeline"
+    stacks: dict[str, cdk.Stack] = {}
+    if by_hand or not delivered:
+        stacks = {STACKS[account]: builder(app) for account, builder in build.items()}
     if settings.delivery is not None and settings.delivery.by != "codepipeline":
         from stacks.ci_delivery import CiDeliveryStack
 
@@ -72,9 +84,9 @@ def _branch_stack(app: cdk.App, settings: Settings, branch: Branch) -> cdk.Stack
 
 
 def synthesize(settings: Settings) -> None:
-    """Write the installation's cloud assembly."""
+    """Write the installation's cloud assembly; in a build of the delivery, what that deploys."""
     app = cdk.App()
-    compose(app, settings)
+    compose(app, settings, by_hand=os.environ.get("MLOPS_BUILD") != "true")
     app.synth()
 
 

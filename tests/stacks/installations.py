@@ -67,11 +67,11 @@ def assembly(name: str) -> Any:
     return synthesized(SETTINGS[name])
 
 
-def synthesized(values: dict[str, Any], **more_context: object) -> Any:
+def synthesized(values: dict[str, Any], *, by_hand: bool = True, **more_context: object) -> Any:
     """Synthesize an installation from settings."""
     os.environ["GIT_COMMIT"] = "0" * 40
     app = cdk.App(context=context() | more_context, analytics_reporting=False)
-    compose(app, load(values))
+    compose(app, load(values), by_hand=by_hand)
     return app.synth()
 
 

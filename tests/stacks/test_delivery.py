@@ -10,7 +10,7 @@ import pytest
 
 from stacks.delivery_stack import CLI_VERSION
 from tests.stacks.delivery_kit import ALL, BOTH, WAVES, action, buildspec, environment, project, stages
-from tests.stacks.installations import ROOT, assembly, resources, template
+from tests.stacks.installations import ROOT, SETTINGS, assembly, resources, synthesized, template
 
 STAGE_OF = {"RegistryStack": "Registry", "DevStack": "Dev", "StagingStack": "Staging", "ProdStack": "Prod"}
 GIT_COMMIT = "#{Source@example_cdk-mlops.CommitId}"
@@ -169,6 +169,16 @@ def test_the_stacks_are_those_of_a_direct_deployment() -> None:
         inside, stack_name = nested(name)
         assert stack_name == name
         assert inside == template("full", name)
+
+
+def test_a_build_makes_what_a_person_makes_but_no_stack_twice() -> None:
+    built = Path(synthesized(SETTINGS["delivered"], by_hand=False).directory)
+    by_hand = Path(assembly("delivered").directory)
+    assert {path.name for path in built.glob("*.template.json")} == {"DeliveryStack.template.json"}
+    templates = {path.relative_to(built) for path in built.rglob("*.template.json")}
+    assert len(templates) > len(WAVES)
+    for path in templates:
+        assert (built / path).read_bytes() == (by_hand / path).read_bytes(), path
 
 
 @pytest.mark.parametrize("installation", ALL)
