@@ -261,7 +261,8 @@ def test_every_function_has_a_log_group_of_its_own_that_forgets() -> None:
 def test_the_recorder_announces_findings_only_under_our_name() -> None:
     role = statements(only(stage_template(), "AWS::IAM::Role", "RecorderFunctionRole"))
     assert role["Announce"]["Condition"] == {
-        "StringEquals": {"events:source": "cdk-mlops", "events:detail-type": "Batch Finding"}
+        "ForAllValues:StringEquals": {"events:source": "cdk-mlops", "events:detail-type": "Batch Finding"},
+        "Null": {"events:source": "false", "events:detail-type": "false"},
     }
     assert role["OwnMetricsKnowsNoResource"]["Condition"] == {
         "StringEquals": {"cloudwatch:namespace": "cdk-mlops"}

@@ -324,7 +324,10 @@ def test_metrics_can_be_narrowed_to_a_namespace(engine: LocalCloud) -> None:
 
 def test_events_can_be_narrowed_to_a_source_each_entry(engine: LocalCloud) -> None:
     bus = f"arn:aws:events:us-east-1:{DEV}:event-bus/default"
-    when = {"StringEquals": {"events:source": "ours", "events:detail-type": "Finding"}}
+    when = {
+        "ForAllValues:StringEquals": {"events:source": "ours", "events:detail-type": "Finding"},
+        "Null": {"events:source": "false", "events:detail-type": "false"},
+    }
     events = as_role(engine, DEV, allow("events:PutEvents", on=bus, when=when)).client("events")
     ours = {"Source": "ours", "DetailType": "Finding", "Detail": "{}"}
     events.put_events(Entries=[ours])

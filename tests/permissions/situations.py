@@ -58,6 +58,16 @@ _BY_ACTION: Mapping[str, Sequence[Situation]] = {
     "events:PutEvents": [
         ("a finding", {"events:source": ("cdk-mlops",), "events:detail-type": ("Batch Finding",)}),
         ("another source", {"events:source": ("other",), "events:detail-type": ("Batch Finding",)}),
+        (
+            "one of two sources",
+            {"events:source": ("cdk-mlops", "x"), "events:detail-type": ("Batch Finding",)},
+        ),
+        (
+            "one of two events",
+            {"events:source": ("cdk-mlops",), "events:detail-type": ("Batch Finding", "x")},
+        ),
+        ("no source", {"events:detail-type": ("Batch Finding",)}),
+        ("no event", {"events:source": ("cdk-mlops",)}),
         ("another event", {"events:source": ("cdk-mlops",), "events:detail-type": ("Other",)}),
         ("unsaid", {}),
     ],

@@ -59,7 +59,12 @@ class RunRecorder(Construct):
         written = [f"{model.model_name}/state/scored/*"]
         if writes_verdicts:
             written += [f"{run}/data-quality/verdict.json" for run in runs]
-        own_events = {"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": FINDING}}
+        # A request may hold several events: AWS types the keys as arrays, which StringEquals alone doesn't read.
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+        own_events = {
+            "ForAllValues:StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": FINDING},
+            "Null": {"events:source": "false", "events:detail-type": "false"},
+        }
         own_metrics = {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}}
         handler = HandlerFunction(
             self,
