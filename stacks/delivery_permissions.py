@@ -73,7 +73,7 @@ class Permissions:
             ),
             allow(
                 "Builds",
-                ["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"],
+                ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
                 [self._arn("codebuild", f"project/{name}") for name in projects],
             ),
             *([assume("Deploy", self.bootstrap_roles("deploy", deployed))] if deployed else []),

@@ -9,6 +9,7 @@ import pytest
 
 from stacks.installation import PipelineKind, StageName
 from tests.integration.loop import Loop
+from tests.integration.processes import programs_of
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-a")]
 
@@ -85,6 +86,7 @@ def test_a_data_scientist_sees_a_pipeline_and_what_ran(loop: Loop, ada: Any, kin
 
 def test_an_operator_stops_a_run_and_sees_what_became_of_it(loop: Loop, grace: Any) -> None:
     arn = loop.start("prod", "inference", {"transform_input": loop.put_batch("prod")})
+    loop.wait_for("a job of it", lambda: programs_of(loop.cloud, "steps.check_batch"))
     grace.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
     loop.follow("inference", "prod", arn)
     shown = looked_at(grace, loop, "prod", "inference", arn)
@@ -111,6 +113,16 @@ def test_an_approver_reads_the_evaluation_before_the_decision(loop: Loop, alice:
     assert f"{folder}/evaluation.json" in names
     evaluation = json.loads(s3.get_object(Bucket=bucket, Key=f"{folder}/evaluation.json")["Body"].read())
     assert evaluation["gate"]["cv_auc"] > 0.85
+
+
+def test_approvers_are_told_where_something_of_the_registry_breaks(loop: Loop) -> None:
+    cloudwatch = loop.client("registry", "cloudwatch")
+    names = sorted(one["AlarmName"] for one in cloudwatch.describe_alarms()["MetricAlarms"])
+    assert "mlops-registry-notifier-errors" in names
+    for name in names:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="tried")
+    told = [one["subject"] + one["body"] for one in loop.messages("registry")]
+    assert [name for name in names if not any(name in text for text in told)] == []
 
 
 def test_approvers_are_not_reminded_of_a_version_that_waits_since_today(loop: Loop) -> None:

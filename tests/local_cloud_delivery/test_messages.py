@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,34 @@ def test_a_commit_is_told_while_it_waits_when_refused_when_it_fails_and_when_it_
     assert "prod is untouched." in failed.body
     subjects = [one.subject for one in told.cloud.messages(TOPIC)]
     assert len(subjects) == len(set(subjects)) + 1  # the second commit waited too
+
+
+def test_an_event_that_comes_again_tells_nobody_twice(told: World) -> None:
+    before = told.cloud.messages(TOPIC)
+    (ended,) = [
+        one
+        for one in told.codepipeline.list_pipeline_executions(pipelineName=NAME)["pipelineExecutionSummaries"]
+        if one["status"] == "Succeeded"
+    ]
+    detail = {"pipeline": NAME, "execution-id": ended["pipelineExecutionId"], "state": "SUCCEEDED"}
+    event = {
+        "source": "aws.codepipeline",
+        "detail-type": "CodePipeline Pipeline Execution State Change",
+        "time": "2026-11-21T08:00:00Z",
+        "detail": detail,
+    }
+    answer = (
+        told.cloud.session(ACCOUNT, REGION)
+        .client("lambda")
+        .invoke(FunctionName="mlops-delivery-notifier", Payload=json.dumps(event).encode())
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    assert told.cloud.messages(TOPIC) == before
+
+
+def test_an_alarm_of_the_delivery_reaches_its_people(told: World) -> None:
+    cloudwatch = told.cloud.session(ACCOUNT, REGION).client("cloudwatch")
+    alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+    (name,) = [one["AlarmName"] for one in alarms if one["AlarmName"].endswith("dead-letters")]
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="tried")
+    assert wait_for(lambda: [one for one in told.cloud.messages(TOPIC) if name in one.subject + one.body])

@@ -96,7 +96,7 @@ VERBS: Mapping[str, Meaning] = {
         kind: {KINDS[kind][0]: frozenset({FOR_THE_REGISTRY})} for kind in ("processing job", "training job")
     },
     "run": {
-        kind: dict.fromkeys(KINDS[kind][1:], ANY) | {KINDS[kind][0]: frozenset({ORDAINED})}
+        kind: dict.fromkeys(KINDS[kind][1:4], ANY) | {KINDS[kind][0]: frozenset({ORDAINED})}
         for kind in ("processing job", "training job", "transform job")
     },
     "manage": {
@@ -144,7 +144,7 @@ VERBS: Mapping[str, Meaning] = {
         },
     },
     "use": _verb(KINDS["connection"][::2], "connection"),
-    "build": _verb(named("codebuild", "StartBuild StopBuild BatchGetBuilds"), "project"),
+    "build": _verb(named("codebuild", "StartBuild BatchGetBuilds"), "project"),
     "read the state of": _verb(named("codepipeline", "GetPipelineState"), "delivery"),
     "read runs of": _verb(named("codepipeline", "GetPipelineExecution ListActionExecutions"), "delivery"),
     "list runs of": _verb(named("codepipeline", "ListPipelineExecutions"), "delivery"),

@@ -23,9 +23,11 @@ from local_cloud.process import RECORD_VARIABLE
 from tests.usage import comparison, granted, used
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Tests of installations of ours on the embedded cloud.
+TESTS = ("tests/integration", "tests/cli", "tests/delivery_ci", "tests/local_cloud_delivery/test_messages.py")
 #: What is run for each source.
 PROGRAMS: dict[str, tuple[str, ...]] = {
-    "tests": ("-m", "pytest", "-m", "cloud", "tests/integration", "tests/cli", "tests/delivery_ci"),
+    "tests": ("-m", "pytest", "-m", "cloud", *TESTS),
     "demo": ("-m", "demo"),
     "rehearsal": ("-m", "rehearsal", "--quick"),
 }

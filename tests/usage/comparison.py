@@ -1,23 +1,14 @@
-"""Granted against used: what is exercised, what is explained, and what is left over."""
+"""Granted against used: what is exercised, what is explained, and what is left over, which is to be nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.usage import granted, used
 from tests.usage.explained import EXPLAINED, Explained, reasons
 from tests.usage.granted import Grant
 from tests.usage.used import Use
-
-#: What is granted and neither used nor explained yet, a line each. Acceptance asks for none: it may only shrink.
-LEFT = Path(__file__).with_name("left.txt")
-
-
-def left() -> list[str]:
-    """Return the lines of `LEFT`."""
-    return [line for line in LEFT.read_text().splitlines() if line and not line.startswith("#")]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from fnmatch import fnmatchcase
 from tests.usage.granted import Grant
 
 _DOCS = "https://docs.aws.amazon.com/"
-_JOB_ROLES = f"{_DOCS}sagemaker/latest/dg/sagemaker-roles.html"
-_VPC = f"{_DOCS}sagemaker/latest/dg/train-vpc.html"
+_JOB_ROLES = f"{_DOCS}sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms"
 
 
 @dataclass(frozen=True)
@@ -49,42 +48,40 @@ class Explained:
 
 _JOBS = ("train", "inference")
 EXPLAINED: tuple[Explained, ...] = (
+    # -- what SageMaker does as a job's role, where the embedded cloud runs a process --
     Explained(
         _JOBS,
-        ("ecr:*",),
-        "SageMaker pulls a job's image as the job's role; local steps are processes, without an image",
+        ("ecr:*", "logs:*", "cloudwatch:PutMetricData", "ec2:*", "kms:CreateGrant"),
+        "SageMaker pulls a job's image, writes its log and metrics, joins its network and encrypts its volume as the"
+        " job's role; here it is a process with files",
         _JOB_ROLES,
     ),
     Explained(
         _JOBS,
-        ("logs:*", "cloudwatch:PutMetricData"),
-        "SageMaker writes a job's log and metrics as the job's role; local steps write to a file",
-        _JOB_ROLES,
+        ("kms:Encrypt",),
+        "SageMaker asks it of a role whose job names the key of its outputs by an alias; here aliases are looked up",
+        f"{_DOCS}sagemaker/latest/APIReference/API_OutputDataConfig.html",
     ),
     Explained(
         _JOBS,
-        ("ec2:*",),
-        "SageMaker makes a job's network interfaces as the job's role; there is no network here to join",
-        _VPC,
+        ("sagemaker:AddTags",),
+        "Pipelines tags the jobs and models of an execution, which asks for it where they are created; here none are",
+        f"{_DOCS}service-authorization/latest/reference/list_amazonsagemaker.html",
     ),
     Explained(
         _JOBS,
-        ("kms:CreateGrant", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext"),
-        "EBS encrypts a job's volumes under a grant, and SageMaker resolves and tries the keys that a job names",
-        f"{_DOCS}sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms",
-    ),
-    Explained(
-        _JOBS,
-        ("sagemaker:AddTags", "sagemaker:ListTags"),
-        "Pipelines hands a pipeline's tags on to the jobs and models of its steps",
-        f"{_DOCS}sagemaker/latest/dg/build-and-manage-access.html",
-    ),
-    Explained(
-        _JOBS,
-        ("sagemaker:StopProcessingJob", "sagemaker:StopTrainingJob", "sagemaker:StopTransformJob"),
-        "Pipelines stops the jobs of an execution that is stopped, as its role; here a run may end between two jobs",
+        ("sagemaker:StopTransformJob",),
+        "a run that is stopped stops its job as the pipeline's role; tried with jobs of the other kinds, which last",
         f"{_DOCS}sagemaker/latest/APIReference/API_StopPipelineExecution.html",
     ),
+    # -- what people do in the console --
+    Explained(
+        ("data-scientist", "operator"),
+        ("logs:FilterLogEvents", "logs:GetLogEvents"),
+        "people read why a job failed; here a job writes a file, which no log group holds",
+        f"{_DOCS}sagemaker/latest/dg/logging-cloudwatch.html",
+    ),
+    # -- what other services do --
     Explained(
         ("*",),
         ("s3:AbortMultipartUpload",),
@@ -93,9 +90,27 @@ EXPLAINED: tuple[Explained, ...] = (
     ),
     Explained(
         ("build *",),
-        ("logs:CreateLogStream", "logs:PutLogEvents"),
-        "CodeBuild writes a build's log as the build's role; here it is a file",
+        (
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "s3:GetBucketAcl",
+            "s3:GetBucketLocation",
+            "s3:GetObjectVersion",
+        ),
+        "CodeBuild writes a build's log and fetches its input, by version, as the build's role; here both are files",
         f"{_DOCS}codebuild/latest/userguide/setting-up-service-role.html",
+    ),
+    Explained(
+        ("build synth", "pipeline *"),
+        ("kms:DescribeKey", "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+        "CodeBuild and CodePipeline ask for these where they leave encrypted artifacts; S3 here needs a data key only",
+        f"{_DOCS}codebuild/latest/userguide/setting-up-kms.html",
+    ),
+    Explained(
+        ("pipeline *",),
+        ("s3:GetBucket*", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObjectAcl", "kms:Decrypt"),
+        "CodePipeline carries artifacts between actions as the pipeline's role; here they lie in a folder",
+        f"{_DOCS}codepipeline/latest/userguide/how-to-custom-role.html",
     ),
     Explained(
         ("*",),

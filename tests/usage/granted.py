@@ -70,16 +70,18 @@ def grants() -> frozenset[Grant]:
 def _grants(found: Estate) -> Iterator[Grant]:
     for arn, role in found.roles.items():
         for statement in role.identity:
-            yield from _of(statement, names.purpose(arn) or arn, "")
+            yield from _of(found, statement, names.purpose(arn) or arn, "")
     for arn, (_, statements) in found.policies.items():
         for statement in statements:
             for service in (statement.principals or {}).get("Service", ()):
-                yield from _of(statement, service, _by_alias(found, arn))
+                yield from _of(found, statement, service, _by_alias(found, arn))
 
 
-def _of(statement: Statement, holder: str, own: str) -> Iterator[Grant]:
+def _of(found: Estate, statement: Statement, holder: str, own: str) -> Iterator[Grant]:
     if statement.allow:
-        resources = tuple(sorted({names.resource(one) for one in _resources(statement, own)}))
+        resources = tuple(
+            sorted({names.resource(_by_alias(found, one)) for one in _resources(statement, own)})
+        )
         for action in statement.actions or ():
             yield Grant(holder, action, resources)
 

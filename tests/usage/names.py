@@ -21,7 +21,7 @@ _REPLACED: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"sagemaker-mlops-delivery-\d{12}-[a-z0-9-]+?-\d(?=/|$)", "DELIVERY-BUCKET"),
         (rf"sagemaker-mlops-(?:{_STAGES})-\d{{12}}-[a-z0-9-]+?-\d(?=/|$)", "DATA-BUCKET"),
         (r"cdk-\w+-assets-\d{12}-[a-z0-9-]+?-\d(?=/|$)", "CDK-ASSETS-BUCKET"),
-        (r"(?i)(?<=arn:aws:s3:::)\w+stack-artifacts[a-z0-9-]+", "PIPELINE-BUCKET"),
+        (r"sagemaker-mlops-delivery-artifacts-\d{12}-[a-z0-9-]+?-\d(?=/|$)", "PIPELINE-BUCKET"),
         (r"(?<=:)\w+Stack(?:-[a-z0-9-]+)?-\w+DeadLetters\w*(?:-\w+)?", "DEAD-LETTERS"),
         (r"arn:aws[a-z-]*:", "arn:"),
         (r":[a-z]{2}-[a-z]+-\d:", ":REGION:"),

@@ -57,7 +57,7 @@ class JobSafeguards:
             *found,
             Statement(
                 "OwnJobs",
-                [*look, "sagemaker:AddTags", "sagemaker:ListTags"],
+                [*look, "sagemaker:AddTags"],
                 [_job_arn(scope, kind, own) for kind in jobs],
             ),
         ]
