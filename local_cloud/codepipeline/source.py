@@ -139,6 +139,7 @@ def _git(folder: Path, *arguments: str) -> str:
     """Run git without what the environment or the machine's configuration would change."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= {
+        "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent),  # a folder inside a repository is none
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(_CONFIGURATION),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,12 @@ def trained(place: Installation) -> None:
     place.client("registry", "sagemaker").update_model_package(
         ModelPackageArn=version.arn, ModelApprovalStatus="Approved"
     )
+    deadline = time.monotonic() + 60
+    while (
+        "approved_model_version_id" not in place.versions()[0].metrics
+    ):  # the registry records the files meanwhile
+        assert time.monotonic() < deadline, "the approval was not recorded within a minute"
+        time.sleep(0.2)
 
 
 def damage(place: Installation) -> None:

@@ -181,7 +181,7 @@ def test_a_models_network_and_isolation_are_demanded_of_the_inference_role_too(
         change(lacking)
         assert is_denied(lambda lacking=lacking: sagemaker.create_model(**lacking))  # type: ignore[misc]
     assert not is_denied(lambda: sagemaker.create_model(**request))
-    sagemaker.delete_model(ModelName=request["ModelName"])
+    inside.client("dev", "sagemaker").delete_model(ModelName=request["ModelName"])
 
 
 def test_a_branch_runs_in_devs_network(inside: Loop, place: Request) -> None:
