@@ -56,7 +56,7 @@ $(AUTHORING_READY): pipeline_code/requirements-authoring.txt
 demo: $(READY)  ## the whole loop on an embedded three-account cloud; writes build/demo/report.html
 	@$(PY) -m demo
 
-rehearse: $(READY) $(AUTHORING_READY)  ## the delivery pipeline on an embedded cloud, commits that must not arrive too: make rehearse [APPROVE=1] [QUICK=1]
+rehearse: $(READY) $(AUTHORING_READY)  ## the delivery pipeline on an embedded cloud, commits that must not arrive too: make rehearse [APPROVE=1] [QUICK=1] [EVERYTHING=1]
 	@$(PY) -m rehearsal
 
 test: $(READY) $(AUTHORING_READY)  ## the whole test suite

@@ -16,13 +16,16 @@ from rehearsal.origin import Origin, set_settings
 from rehearsal.path import Record
 from rehearsal.world import World
 from stacks import settings as app
+from stacks.settings import Settings
 
 # Where package managers keep what they have loaded: the user's own folders, or builds would load all of it once more.
 CACHES = {"UV_CACHE_DIR": ".cache/uv", "PIP_CACHE_DIR": ".cache/pip", "npm_config_cache": ".npm"}
 
 
 @contextmanager
-def world(root: Path, out: Path, record: Record, approver: Approver) -> Iterator[World]:
+def world(
+    root: Path, out: Path, record: Record, approver: Approver, *, everything: bool = False
+) -> Iterator[World]:
     """Make the origin, start the cloud and bootstrap its accounts; end all of it with the block.
 
     Parameters
@@ -31,7 +34,10 @@ def world(root: Path, out: Path, record: Record, approver: Approver) -> Iterator
         The clone whose last commit is rehearsed.
     out
         The rehearsal's folder.
+    everything
+        See `rehearsal.settings.first`.
     """
+    chosen = settings.first(everything=everything)
     for variable, folder in CACHES.items():
         os.environ.setdefault(variable, str(Path.home() / folder))
     os.environ.pop("MLOPS_SETTINGS", None)
@@ -39,9 +45,7 @@ def world(root: Path, out: Path, record: Record, approver: Approver) -> Iterator
         with record.part("Begin", "a repository, four bootstrapped accounts, people"):
             with record.step("Begin", "Repository") as row:
                 origin = Origin.cloned_from(root, out / "origin")
-                origin.commit(
-                    "Deliver by CodePipeline", lambda folder: set_settings(folder, settings.first())
-                )
+                origin.commit("Deliver by CodePipeline", lambda folder: set_settings(folder, chosen))
                 row.said = f"{settings.REPOSITORY} at {origin.head[:12]}: {origin.subject}"
             with record.step("Begin", "Embedded cloud") as row:
                 cloud = stack.enter_context(
@@ -49,7 +53,7 @@ def world(root: Path, out: Path, record: Record, approver: Approver) -> Iterator
                 )
                 cloud.connect_repository(settings.REPOSITORY, origin.folder)
                 row.said = cloud.endpoint
-            found = _people(root, out, record, approver, origin, cloud)
+            found = _people(root, out, record, approver, origin, cloud, app.load(chosen))
             with record.step("Begin", "Clone") as row:
                 found.desk.pull()
                 row.said = "a person's clone, with profiles for every account"
@@ -60,9 +64,14 @@ def world(root: Path, out: Path, record: Record, approver: Approver) -> Iterator
 
 
 def _people(
-    root: Path, out: Path, record: Record, approver: Approver, origin: Origin, cloud: LocalCloud
+    root: Path,
+    out: Path,
+    record: Record,
+    approver: Approver,
+    origin: Origin,
+    cloud: LocalCloud,
+    chosen: Settings,
 ) -> World:
-    chosen = app.load(settings.first())
     script = borrowed.write_script(root, out / "borrow-environment")
     return World(
         cloud=cloud,

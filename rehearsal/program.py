@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RehearsalError(f"another one is writing to '{shown}'; wait for it") from None
-            return perform(out, shown, approver, quick=options.quick, parts=options.parts)
+            return perform(out, shown, approver, options)
     except RehearsalError as error:
         return _told(error)
 
@@ -54,11 +54,17 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("QUICK") == "1",
         help="a quick stand-in for the test suite in the first promotion too",
     )
+    parser.add_argument(
+        "--everything",
+        action="store_true",
+        default=os.environ.get("EVERYTHING") == "1",
+        help="with all switched on that adds to the stacks, networks of their own included",
+    )
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS), help="what to rehearse")
     return parser
 
 
-def perform(out: Path, shown: str, approver: Approver, *, quick: bool, parts: list[str]) -> int:
+def perform(out: Path, shown: str, approver: Approver, options: argparse.Namespace) -> int:
     """Empty the folder, run the parts, write the page and the numbers whatever became of them."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -69,7 +75,7 @@ def perform(out: Path, shown: str, approver: Approver, *, quick: bool, parts: li
         print(f"Not rehearsed: {len(changed)} uncommitted changes ({', '.join(changed[:3])} ...)", flush=True)
     code = 0
     try:
-        run(out, record, approver, quick=quick, parts=parts)
+        run(out, record, approver, options)
     except (RehearsalError, DemoError, CommandError, SettingsError, LocalCloudError) as error:
         record.facts["error"] = str(error)
         code = _told(error)
@@ -83,11 +89,12 @@ def perform(out: Path, shown: str, approver: Approver, *, quick: bool, parts: li
     return code
 
 
-def run(out: Path, record: Record, approver: Approver, *, quick: bool, parts: list[str]) -> None:
+def run(out: Path, record: Record, approver: Approver, options: argparse.Namespace) -> None:
     """Run the parts."""
-    with begin.world(ROOT, out, record, approver) as world:
+    parts = options.parts
+    with begin.world(ROOT, out, record, approver, everything=options.everything) as world:
         if "promotions" in parts:
-            promotions.first(world, quick=quick)
+            promotions.first(world, quick=options.quick)
             promotions.second(world)
         if "failures" in parts:
             failures.all_cases(world)

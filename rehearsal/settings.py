@@ -25,9 +25,26 @@ JENKINS_PRINCIPAL = f"arn:aws:iam::{ACCOUNTS['registry']}:role/jenkins-agent"
 JENKINS = {"by": "jenkins", "jenkins_principals": [JENKINS_PRINCIPAL]}
 
 
-def first() -> dict[str, Any]:
-    """Return what a new user writes under ``mlops``: three accounts, delivery by CodePipeline, no staging yet."""
+EVERYTHING: Mapping[str, Any] = {
+    "network": {
+        "create": True,
+        "interface_endpoints": ["ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "sts"],
+        "s3_prefix_list": "pl-63a5400a",
+    },
+    "audit": {"data_events": True, "keep_days": 2192},
+}
+
+
+def first(*, everything: bool = False) -> dict[str, Any]:
+    """Return what a new user writes under ``mlops``: three accounts, delivery by CodePipeline, no staging yet.
+
+    Parameters
+    ----------
+    everything
+        Whether all is switched on that adds to the stacks, such as networks of their own.
+    """
     return {
+        **(EVERYTHING if everything else {}),
         "accounts": {name: ACCOUNTS[name] for name in ("registry", "dev", "prod")},
         "region": REGION,
         "email": "ml-team@example.com",
