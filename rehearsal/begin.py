@@ -16,7 +16,7 @@ from rehearsal.origin import Origin, set_settings
 from rehearsal.path import Record
 from rehearsal.world import World
 from stacks import settings as app
-from stacks.settings import Settings
+from stacks.installation import Settings
 
 # Where package managers keep what they have loaded: the user's own folders, or builds would load all of it once more.
 CACHES = {"UV_CACHE_DIR": ".cache/uv", "PIP_CACHE_DIR": ".cache/pip", "npm_config_cache": ".npm"}
