@@ -1,6 +1,6 @@
 """How a job or model can be asked for: as it is ordained, and each way that it must not be.
 
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemakerai.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
 """
 
 from __future__ import annotations

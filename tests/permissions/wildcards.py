@@ -35,7 +35,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "metadata of every group: a list of them would outgrow the role's policy with the models",
         f"{_DOCS}/IAM/latest/UserGuide/reference_iam-quotas.html",
     ),
-    r"model-package/<group>/\*": ("all versions of one model", f"{_REFERENCE}/list_amazonsagemakerai.html"),
+    r"model-package/<group>/\*": ("all versions of one model", f"{_REFERENCE}/list_amazonsagemaker.html"),
     r"(model|(processing|training|transform)-job)/<prefix>-(train|inference)-\*": (
         "SageMaker appends the execution's id to a job's name",
         f"{_DOCS}/sagemaker/latest/dg/build-and-manage-access.html",
@@ -46,11 +46,11 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     r"pipeline/\*(/execution/\*)?": (
         "alerts explain any pipeline of the stage that fails",
-        f"{_REFERENCE}/list_amazonsagemakerai.html",
+        f"{_REFERENCE}/list_amazonsagemaker.html",
     ),
     r"pipeline/<prefix>-(train|inference)-pipeline/execution/\*": (
         "executions of one pipeline: their ids aren't known",
-        f"{_REFERENCE}/list_amazonsagemakerai.html",
+        f"{_REFERENCE}/list_amazonsagemaker.html",
     ),
     r"schedule/default/mlops-check-<stage>-\*": (
         "one-off schedules of checks, each with an id",

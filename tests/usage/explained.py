@@ -83,9 +83,9 @@ EXPLAINED: tuple[Explained, ...] = (
     ),
     # -- what other services do --
     Explained(
-        ("*",),
+        _JOBS,
         ("s3:AbortMultipartUpload",),
-        "whoever may begin an upload in parts must be able to give it up, or its parts stay and are paid for",
+        "SageMaker uploads what is large in parts, and gives an upload up, or its parts stay; here files are copied",
         f"{_DOCS}AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions",
     ),
     Explained(

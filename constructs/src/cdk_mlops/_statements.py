@@ -126,8 +126,10 @@ def read_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
     return Statement(sid, ["s3:GetObject"], [f"{bucket_arn}/{key}" for key in keys])
 
 
-def write_objects(sid: str, bucket_arn: str, keys: Sequence[str]) -> Statement:
-    """Return the permission to write, but not delete, the objects of the given key patterns."""
-    return Statement(
-        sid, ["s3:PutObject", "s3:AbortMultipartUpload"], [f"{bucket_arn}/{key}" for key in keys]
-    )
+def write_objects(sid: str, bucket_arn: str, keys: Sequence[str], *, in_parts: bool = False) -> Statement:
+    """Return the permission to write, but not delete, the objects of the given key patterns.
+
+    With ``in_parts`` also to give up an upload in parts, as large ones are, whose parts would stay and be paid for.
+    """
+    actions = ["s3:PutObject", *(["s3:AbortMultipartUpload"] if in_parts else [])]
+    return Statement(sid, actions, [f"{bucket_arn}/{key}" for key in keys])

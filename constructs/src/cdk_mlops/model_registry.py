@@ -115,7 +115,7 @@ class ModelRegistry(Construct):
             ),
             self.list_artifacts_statement(model),
             read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
-            write_objects("ArtifactsWrite", self.artifacts_bucket_arn, [own]),
+            write_objects("ArtifactsWrite", self.artifacts_bucket_arn, [own], in_parts=True),
             *self.key.statements("encrypt_decrypt", job_outputs=True, sid="ArtifactsKey"),
         ]
 

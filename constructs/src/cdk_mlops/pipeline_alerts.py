@@ -97,7 +97,7 @@ class PipelineAlerts(Construct):
                 write_objects("Claim", data_bucket.bucket_arn, [claims]),
                 deny(
                     "NotDeeper",
-                    ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+                    ["s3:GetObject", "s3:PutObject"],
                     [f"{data_bucket.bucket_arn}/{pattern}" for pattern in _deeper(read)],
                 ),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),

@@ -84,7 +84,7 @@ class _JobRole(Construct):
                     else []
                 ),
                 *data_bucket.read_statements("Data", *readable),
-                *data_bucket.write_statements("Run", *runs),
+                *data_bucket.write_statements("Run", *runs, in_parts=True),
                 *key.statements("encrypt_decrypt", job_outputs=True, volumes=True, sid="DataKey"),
                 *_image_statements(image_repository_arns),
                 *_log_statements(self, jobs, own),

@@ -30,9 +30,9 @@ class DataBucket(Construct):
             read_objects(f"{sid}Read", self.bucket_arn, patterns),
         ]
 
-    def write_statements(self, sid: str, *patterns: str) -> list[Statement]:
-        """Return the permission to write keys of these patterns, encryption not included."""
-        return [write_objects(f"{sid}Write", self.bucket_arn, patterns)]
+    def write_statements(self, sid: str, *patterns: str, in_parts: bool = False) -> list[Statement]:
+        """Return the permission to write keys of these patterns, large ones in parts, encryption not included."""
+        return [write_objects(f"{sid}Write", self.bucket_arn, patterns, in_parts=in_parts)]
 
     def grant_read(self, grantee: iam.IGrantable, *patterns: str) -> iam.Grant:
         """Let the grantee list and read keys of these patterns, such as ``my-model/inference/*``."""
@@ -40,9 +40,8 @@ class DataBucket(Construct):
 
     def grant_write(self, grantee: iam.IGrantable, *patterns: str) -> iam.Grant:
         """Let the grantee write keys of these patterns."""
-        return grant(
-            grantee, [*self.write_statements("Data", *patterns), *self.key.statements("encrypt_decrypt")]
-        )
+        writing = self.write_statements("Data", *patterns, in_parts=True)
+        return grant(grantee, [*writing, *self.key.statements("encrypt_decrypt")])
 
 
 def secure_bucket(
