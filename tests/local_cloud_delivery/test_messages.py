@@ -22,7 +22,7 @@ from tests.local_cloud_delivery.world import (
     wait_for,
 )
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("messages")]
 
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:mlops-delivery-alerts"
 NAME = "messages-delivers"
