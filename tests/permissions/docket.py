@@ -27,9 +27,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from tests.permissions.estates import estate
 from tests.permissions.judge import NODE
 from tests.permissions.kinds import KINDS
+from tests.permissions.matrices import MAIN, matrix
 from tests.permissions.matrix import Cell, Matrix, decided
 from tests.permissions.policy import Statement, Values
 from tests.permissions.principals import Principal
@@ -161,15 +161,15 @@ def named_keys(statement: Statement) -> Iterator[str]:
         yield from (name.lower() for name in _VARIABLE.findall(text))
 
 
-def problems(matrix: Matrix, part: int = 0, of: int = 1) -> Docket:
+def problems(found: Matrix, part: int = 0, of: int = 1) -> Docket:
     """Return a docket of the cells that matter; of ``of`` parts, by principal and thing, one."""
     docket = Docket()
 
     def wanted(principal: Principal, action: str, thing: Thing) -> bool:
-        return _mine(principal, thing, part, of) and matrix.matters(principal, action, thing)
+        return _mine(principal, thing, part, of) and found.matters(principal, action, thing)
 
-    for cell in matrix.cells(matrix.everybody, matrix.distinct, wanted):
-        docket.add(cell, *matrix.statements(cell))
+    for cell in found.cells(found.everybody, found.distinct, wanted):
+        docket.add(cell, *found.statements(cell))
     return docket
 
 
@@ -182,29 +182,29 @@ def _mine(principal: Principal, thing: Thing, part: int, of: int) -> bool:
     return of == 1 or (_hash(principal.name) * 31 + _hash(thing.arn)) % of == part
 
 
-def whole_problems(matrix: Matrix, part: int, of: int) -> Docket:
+def whole_problems(found: Matrix, part: int, of: int) -> Docket:
     """Return a docket of some cells, whether they matter or not, with whole policies and all condition keys."""
     docket = Docket()
-    cells = matrix.cells(matrix.everybody, matrix.distinct, lambda who, _, thing: _mine(who, thing, part, of))
+    cells = found.cells(found.everybody, found.distinct, lambda who, _, thing: _mine(who, thing, part, of))
     for number, cell in enumerate(cells):
         if number % _WHOLE_EACH == 0:
-            own = matrix.policies.own.get(matrix.owner_of(cell.thing))
-            docket.add(cell, matrix.policies.identity[cell.principal.name], own, whole=True)
+            own = found.policies.own.get(found.owner_of(cell.thing))
+            docket.add(cell, found.policies.identity[cell.principal.name], own, whole=True)
     return docket
 
 
 _WHOLE_EACH = 7
 
 
-def read_alike(matrix: Matrix) -> Docket:
+def read_alike(found: Matrix) -> Docket:
     """Return a docket of every list of actions of a statement with every action: does it speak of it?"""
     docket = Docket()
     lists = {
         (one.actions, one.not_actions): None
-        for statements in (*matrix.policies.identity.values(), *matrix.policies.own.values())
+        for statements in (*found.policies.identity.values(), *found.policies.own.values())
         for one in statements
     }
-    somebody = next(one for one in matrix.everybody if one.administrator)
+    somebody = next(one for one in found.everybody if one.administrator)
     account = somebody.caller.account
     thing = Thing("anything", "account", "*", account)
     # What leaves it to the account's own policies, without which some services refuse everything.
@@ -217,22 +217,16 @@ def read_alike(matrix: Matrix) -> Docket:
     return docket
 
 
-@cache
-def _matrix(name: str) -> Matrix:
-    return Matrix(estate(name))
-
-
 def _work(job: tuple[str, int, int]) -> tuple[int, int, list[str]]:
     name, part, of = job
-    docket = problems(_matrix(name), part, of)
+    docket = problems(matrix(name), part, of)
     return docket.asked, len(docket.ours), docket.differences()
 
 
-def main(name: str = "versions", processes: int = 2, parts: int = 12) -> int:
+def main(name: str = MAIN, processes: int = 2, parts: int = 12) -> int:
     """Put every cell before the judge; return 0 where both agree."""
     start = time.monotonic()
-    matrix = _matrix(name)
-    actions = read_alike(matrix)
+    actions = read_alike(matrix(name))
     different = actions.differences()
     cells = asked = 0
     with multiprocessing.get_context("fork").Pool(processes) as pool:

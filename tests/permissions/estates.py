@@ -10,8 +10,21 @@ from typing import Any
 
 from tests.fixtures.trees import two_models
 from tests.permissions.estate import Estate, Stack
+from tests.permissions.principals import JENKINS
 from tests.stacks.installations import SETTINGS, synthesized
 
+_SETTINGS = {
+    **SETTINGS,
+    # As "versions", delivered by others.
+    "github": SETTINGS["full"] | {"delivery": {"by": "github", "repository": "example/cdk-mlops"}},
+    "jenkins": SETTINGS["full"]
+    | {
+        "delivery": {
+            "by": "jenkins",
+            "jenkins_principals": [f"arn:aws:iam::{JENKINS}:role/agents/jenkins"],
+        }
+    },
+}
 MODELS = [{"folder": "mammography"}, {"folder": "wine"}]
 
 
@@ -22,7 +35,7 @@ def estate(name: str = "versions") -> Estate:
         before = os.environ.get("MLOPS_DEFINITIONS")
         os.environ["MLOPS_DEFINITIONS"] = str(two_models(Path(folder)))
         try:
-            assembly = synthesized({**SETTINGS[name], "models": MODELS})
+            assembly = synthesized({**_SETTINGS[name], "models": MODELS})
         finally:
             os.environ.pop("MLOPS_DEFINITIONS")
             if before is not None:

@@ -53,7 +53,7 @@ def decide(request: Request, identity: Iterable[Statement], target: Target) -> D
     """
     caller, action, resource, context = request
     context = dict(context)
-    if caller.service is None:
+    if not caller.foreign:
         context.setdefault("aws:principalarn", (caller.arn,))
         context.setdefault("aws:principalaccount", (caller.account,))
     own = [
@@ -71,7 +71,7 @@ def decide(request: Request, identity: Iterable[Statement], target: Target) -> D
         return Decision(False, "denied")
     by_identity = bool(own) or _is_root(caller)
     exactly = any(how == "exactly" for _, how in theirs)
-    if caller.service is not None:
+    if caller.foreign:
         return Decision(exactly, "allowed" if exactly else "resource")
     if caller.account == target.account:
         if exactly:

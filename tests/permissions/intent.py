@@ -61,10 +61,13 @@ class Intent:
     things, principals
         Of the installation.
     partly
-        Default: every group of the intent must be somebody here.
+        Nouns that need not be here: the intent is about several installations. Default: none.
     """
 
-    def __init__(self, things: Things, principals: Sequence[Principal]) -> None:
+    def __init__(
+        self, things: Things, principals: Sequence[Principal], partly: frozenset[str] = frozenset()
+    ) -> None:
+        self._partly = partly
         self._things = things
         self.rules: Mapping[str, Mapping[str, list[str]]] = _rules()
         self._permits: dict[tuple[str, str, Place], Situations] = {}
@@ -141,7 +144,7 @@ class Intent:
                     ):
                         for other in _meaning(_KEY_USE[action])["key"]:
                             self._permit(principal, other, keys[thing.key], None)
-        if not used and principal.model in (None, *self._known_models()):
+        if not used and not self._partly and principal.model in (None, *self._known_models()):
             raise ValueError(f"{SOURCE.name}: nothing for '{principal.name}' to '{verb}' among {list(nouns)}")
 
     def _known_models(self) -> Iterable[object]:
@@ -156,13 +159,15 @@ class Intent:
         self._permits[slot] = None if situations is None or known is None else known | situations
 
     def _scoped(self, principal: Principal, phrase: str) -> list[Thing]:
-        if phrase in self._things.nouns:
+        if phrase in self._things.nouns or phrase in self._partly:
             noun, model, stage = phrase, None, None
         else:
             match = _SCOPE.fullmatch(phrase)
             assert match is not None
             noun, model, stage = match["noun"], match["model"], match["stage"]
         found = []
+        if noun in self._partly and noun not in self._things.nouns:
+            return []
         for thing in self._things.named(noun):
             wanted = principal.stage if stage is None else stage
             if thing.stage is not None and wanted != "every stage" and thing.stage != wanted:

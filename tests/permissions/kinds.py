@@ -70,7 +70,7 @@ KINDS: Mapping[str, Actions] = {
     "training job": named("sagemaker", f"CreateTrainingJob DescribeTrainingJob StopTrainingJob {_JOB}"),
     "transform job": named("sagemaker", f"CreateTransformJob DescribeTransformJob StopTransformJob {_JOB}"),
     "model": named("sagemaker", "CreateModel DescribeModel DeleteModel AddTags CreateEndpoint"),
-    "role": named("sts", "AssumeRole TagSession")
+    "role": named("sts", "AssumeRole AssumeRoleWithWebIdentity TagSession")
     + named("iam", "PassRole GetRole PutRolePolicy AttachRolePolicy UpdateAssumeRolePolicy DeleteRole"),
     "function": named(
         "lambda",

@@ -67,7 +67,7 @@ class Policies:
 def decided(cell: Cell, identity: Sequence[Statement], own: Sequence[Statement] | None) -> bool:
     """Return what the policies say of a cell; the statements are those that speak of its action."""
     caller = cell.principal.caller
-    if not identity and (not own or (caller.account != cell.thing.account and caller.service is None)):
+    if not identity and (not own or (caller.account != cell.thing.account and not caller.foreign)):
         return False
     if not own and caller.account != cell.thing.account:
         return False
@@ -80,11 +80,11 @@ def decided(cell: Cell, identity: Sequence[Statement], own: Sequence[Statement] 
 class Matrix:
     """All cells of an estate."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, partly: frozenset[str] = frozenset()) -> None:
         self.estate = estate
         self.things = Things(estate)
         self.everybody = principals(estate)
-        self.intent = Intent(self.things, self.everybody)
+        self.intent = Intent(self.things, self.everybody, partly)
         self.distinct = _distinct(self.things.all)
         own = {arn: statements for arn, (_, statements) in estate.policies.items()}
         self.policies = Policies(self.everybody, {**external_policies(estate, self.things), **own})
@@ -104,7 +104,7 @@ class Matrix:
         listed = list(things)
         for principal in everybody:
             service = principal.caller.service
-            outsider = principal.administrator or service is not None
+            outsider = principal.administrator or principal.caller.foreign
             for thing in listed:
                 # What a stranger opens to us is there to see what our own roles ask for.
                 strangers = thing.generous and thing.account == STRANGER
@@ -134,12 +134,38 @@ class Matrix:
         identity = self.policies.of(self.policies.identity[cell.principal.name], cell.action)
         return identity, None if own is None else self.policies.of(own, cell.action)
 
-    def differences(self) -> Iterator[Difference]:
-        """Yield every cell in which policies and intent disagree."""
-        for cell in self.cells(self.everybody, self.distinct, self.matters):
+    def differences(self, beside: Matrix | None = None) -> Iterator[Difference]:
+        """Yield every cell in which policies and intent disagree; where another matrix stands beside, what differs.
+
+        Two requests to the same policies are decided alike: a cell whose principal and whose thing have there the
+        policies that they have here is decided there.
+        """
+        for cell in self._cells(beside):
             allowed = decided(cell, *self.statements(cell))
             if allowed != self.intent.allows(cell.principal, cell.action, cell.thing, cell.situation):
                 yield Difference(cell, allowed)
+
+    def _cells(self, beside: Matrix | None) -> Iterator[Cell]:
+        if beside is None:
+            yield from self.cells(self.everybody, self.distinct, self.matters)
+            return
+        known = {
+            (one.name, one.caller, one.groups, one.administrator): one.identity for one in beside.everybody
+        }
+        theirs = {place_of(one): (beside.owner_of(one), one.sources) for one in beside.distinct}
+        new = [
+            one
+            for one in self.everybody
+            if known.get((one.name, one.caller, one.groups, one.administrator)) != one.identity
+        ]
+        changed = [
+            one
+            for one in self.distinct
+            if theirs.get(place_of(one)) != (self.owner_of(one), one.sources)
+            or self.policies.own.get(self.owner_of(one)) != beside.policies.own.get(self.owner_of(one))
+        ]
+        yield from self.cells(new, self.distinct, self.matters)
+        yield from self.cells([one for one in self.everybody if one not in new], changed, self.matters)
 
     def matters(self, principal: Principal, action: str, thing: Thing) -> bool:
         """Whether anybody has said anything: else both sides refuse whatever the situation."""
@@ -184,6 +210,10 @@ def external_policies(estate: Estate, things: Things) -> dict[str, list[Statemen
         ):
             # The default key policy: the account's own policies decide.
             found[thing.arn] = [_allow(f"arn:aws:iam::{thing.account}:root", "kms:*", resource="*")]
+        elif thing.noun in ("open role", "a stranger's open role"):
+            found[thing.arn] = [
+                _allow(f"arn:aws:iam::{thing.account}:root", ["sts:AssumeRole", "sts:TagSession"])
+            ]
         elif thing.kind == "role" and ":role/cdk-" in thing.arn:
             # cdk bootstrap --trust: the delivery's account and its own.
             own = f"arn:aws:iam::{thing.account}:root"

@@ -136,7 +136,7 @@ def page(matrix: Matrix) -> str:
 
 def _nobodys(noun: str) -> bool:
     return noun.startswith(
-        ("other ", "something like", "what nobody", "contested", "all of the", "a stranger")
+        ("other ", "open role", "something like", "what nobody", "contested", "all of the", "a stranger")
     )
 
 

@@ -27,14 +27,21 @@ def as_list(value: object) -> list[Any]:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request: a role's session, a user, an account's root, or a service.
+    """Who makes a request: a role's session, a user, an account's root, a service, or whom a provider vouches for.
 
-    ``arn`` is what ``aws:PrincipalArn`` holds: of a role's session the role. A service has no account.
+    ``arn`` is what ``aws:PrincipalArn`` holds: of a role's session the role. A service has no account, nor has the
+    bearer of a provider's token, whose ``provider`` is the ARN of the provider.
     """
 
     arn: str
     account: str
     service: str | None = None
+    provider: str | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it has no policies of its own, so that a resource's must name it."""
+        return self.service is not None or self.provider is not None
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ class Statement:
         """Return how it names a caller: ``exactly``, ``account`` (delegates to its administrators), or not at all."""
         if self.principals is None:
             return None
+        if caller.provider is not None:
+            return "exactly" if caller.provider in self.principals.get("Federated", ()) else None
         if caller.service is not None:
             named = caller.service in self.principals.get("Service", ()) or "*" in self.principals.get(
                 "AWS", ()

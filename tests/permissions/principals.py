@@ -10,6 +10,7 @@ from tests.permissions.policy import Caller, Statement
 from tests.permissions.world import ACCOUNTS, MODELS, REGION, STAGES, STRANGER, Model
 
 EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
+JENKINS = "555555555555"
 _ARTICLE = {"Train": "a", "Inference": "an"}
 _OTHER = {"Train": "Inference", "Inference": "Train"}
 TAKES_OUR_ROLES = Statement.of(
@@ -50,7 +51,7 @@ class Principal:
 
 def principals(estate: Estate) -> list[Principal]:
     """Return everybody."""
-    return [*_roles(estate), *_outsiders(), *_services()]
+    return [*_roles(estate), *_outsiders(), *_services(), *_of_other_systems(estate)]
 
 
 def _roles(estate: Estate) -> Sequence[Principal]:
@@ -155,3 +156,22 @@ def _services() -> Sequence[Principal]:
         Principal(f"service {name}", Caller(host, "", service=host), (), (f"service {name}",))
         for name, host in zip(SERVICES, hosts, strict=True)
     ]
+
+
+def _of_other_systems(estate: Estate) -> Sequence[Principal]:
+    """Return the jobs of GitHub and the agents of Jenkins where an installation is delivered by them."""
+    found = []
+    names = {arn.rpartition("/")[2] for arn in estate.roles}
+    if "mlops-delivery-github" in names:
+        for name, host in (("GitHub", "token.actions.githubusercontent.com"), ("GitLab", "gitlab.com")):
+            provider = f"arn:aws:iam::{ACCOUNTS['registry']}:oidc-provider/{host}"
+            caller = Caller(provider, "", provider=provider)
+            found.append(Principal(name, caller, (), (name,)))
+    if "mlops-delivery-jenkins" in names:
+        for name, path in (
+            ("agents of Jenkins", "agents/jenkins"),
+            ("others beside Jenkins", "agents/other"),
+        ):
+            caller = Caller(f"arn:aws:iam::{JENKINS}:role/{path}", JENKINS)
+            found.append(Principal(name, caller, (EVERYTHING,), (name,)))
+    return found

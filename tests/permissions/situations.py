@@ -20,6 +20,31 @@ _MFA: Sequence[Situation] = [
     ("without MFA", {"aws:multifactorauthpresent": ("false",)}),
     ("with a key", {}),
 ]
+_GITHUB = "token.actions.githubusercontent.com"
+_FOR_AWS = {"aud": "sts.amazonaws.com"}
+_MAIN, _PROD = "repo:example/cdk-mlops:ref:refs/heads/main", "repo:example/cdk-mlops:environment:prod"
+# What a token of GitHub's says of the job that bears it:
+# https://docs.github.com/en/actions/reference/security/oidc
+_TOKENS: Mapping[str, Mapping[str, str]] = {
+    "as a job of main": {**_FOR_AWS, "sub": _MAIN},
+    "as a job of the environment prod": {**_FOR_AWS, "sub": _PROD},
+    "as a job of another branch": {**_FOR_AWS, "sub": _MAIN.replace("main", "maintenance")},
+    "as a job of a tag": {**_FOR_AWS, "sub": _MAIN.replace("heads", "tags")},
+    "as a job of a pull request": {**_FOR_AWS, "sub": "repo:example/cdk-mlops:pull_request"},
+    "as a job of another environment": {**_FOR_AWS, "sub": _PROD.replace("prod", "production")},
+    "as a job of another repository": {**_FOR_AWS, "sub": _MAIN.replace("cdk-mlops", "cdk-mlops2")},
+    "as a job of another repository's environment": {**_FOR_AWS, "sub": _PROD.replace("cdk-mlops", "other")},
+    "as a job of a fork": {**_FOR_AWS, "sub": _MAIN.replace("example", "stranger")},
+    "as a job of main for another audience": {"aud": "https://github.com/example", "sub": _MAIN},
+    "as a job of prod for another audience": {"aud": "https://github.com/example", "sub": _PROD},
+    "as a job of main for nobody": {"sub": _MAIN},
+    "as a job of prod for nobody": {"sub": _PROD},
+    "as nobody": _FOR_AWS,
+}
+_BY_TOKEN: Sequence[Situation] = [
+    (word, {f"{_GITHUB}:{key}": (value,) for key, value in claims.items()})
+    for word, claims in _TOKENS.items()
+]
 _BY_ACTION: Mapping[str, Sequence[Situation]] = {
     "kms:CreateGrant": [
         ("for an AWS resource", {"kms:grantisforawsresource": ("true",)}),
@@ -34,7 +59,8 @@ _BY_ACTION: Mapping[str, Sequence[Situation]] = {
         ("unsaid", {}),
     ],
     "sts:AssumeRole": _MFA,
-    "sts:TagSession": _MFA,
+    "sts:AssumeRoleWithWebIdentity": _BY_TOKEN,
+    "sts:TagSession": [*_MFA, *_BY_TOKEN[:2]],
     "sagemaker:CreateModelPackage": [
         ("waiting", {_STATUS: ("PendingManualApproval",)}),
         ("approved", {_STATUS: ("Approved",)}),

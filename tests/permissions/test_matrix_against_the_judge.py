@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 
 from tests.permissions.docket import problems, read_alike, whole_problems
-from tests.permissions.estates import estate
-from tests.permissions.matrix import Matrix
+from tests.permissions.matrices import matrix
 
 pytestmark = pytest.mark.xdist_group("permissions")
 PARTS = 40
-
-
-@cache
-def matrix() -> Matrix:
-    return Matrix(estate())
 
 
 def test_both_decide_the_same_in_one_of_forty_parts_of_the_matrix() -> None:

@@ -277,6 +277,8 @@ class Things:
         self._function("registry notifier", "mlops-registry-approval-notifier", account, None, None)
         self._function("registry recorder", "mlops-registry-approval-recorder", account, None, None)
         self._add("registry account", "account", "*", account)
+        # Not ours: its trust leaves it to the account who takes it.
+        self._add("open role", "role", f"arn:aws:iam::{account}:role/open", account)
 
     def _bootstrap(self) -> None:
         for name, account in ACCOUNTS.items():

@@ -109,6 +109,10 @@ VERBS: Mapping[str, Meaning] = {
     "take": _verb(named("sts", "AssumeRole"), "role"),
     "take with tags": _verb(named("sts", "AssumeRole TagSession"), "role"),
     "take with MFA": _verb(named("sts", "AssumeRole"), "role", only="with MFA"),
+    "take as a job of main": _verb(named("sts", "AssumeRoleWithWebIdentity"), "role", only="as a job of main"),
+    "take as a job of the environment prod": _verb(
+        named("sts", "AssumeRoleWithWebIdentity"), "role", only="as a job of the environment prod"
+    ),
     "take for this account": _verb(named("sts", "AssumeRole"), "role", only=_FOR_ITS_ACCOUNT),
     "take for this account's pipelines": _verb(named("sts", "AssumeRole"), "role", only="for this account"),
     "call": _verb(named("lambda", "InvokeFunction"), "function"),
