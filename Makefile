@@ -25,7 +25,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: permissions-page help demo rehearse test check synth definitions deploy destroy deliver check-style check-types check-templates check-permissions ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
+.PHONY: permissions-page judge help demo rehearse test check synth definitions deploy destroy deliver check-style check-types check-templates check-permissions ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
         check-stage record promotions rollback trace used-permissions local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -152,6 +152,9 @@ bootstrap-help: $(READY)  ## the commands that prepare each account for the CDK,
 
 permissions-page: $(READY)  ## docs/permissions.md anew, from what the policies decide
 	@$(PY) -m tests.permissions.page
+
+judge: $(READY)  ## every cell of the matrix of permissions before an independent judge (two minutes)
+	@$(PY) -m tests.permissions.docket
 
 review: $(READY)  ## what to look at before a commit goes to a stage: make review STAGE=prod [ASSEMBLY=cdk.out]
 	@$(PY) -m ops review
