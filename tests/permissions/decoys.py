@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from tests.permissions.world import ACCOUNTS, IMAGES_ACCOUNT, STRANGER, Thing
+from tests.permissions.world import IMAGES_ACCOUNT, STRANGER, Thing
 
 
 def of_a_stranger(things: Iterable[Thing]) -> Iterator[Thing]:
@@ -20,7 +20,7 @@ def of_a_stranger(things: Iterable[Thing]) -> Iterator[Thing]:
             yield replace(thing, noun=noun, arn=arn, account=STRANGER, stage=None, model=None, generous=True)
 
 
-def opened(things: Iterable[Thing]) -> Iterator[Thing]:
+def opened(things: Iterable[Thing], registry: str) -> Iterator[Thing]:
     """Yield what other accounts reach, as if its own policy let them: both sides are to hold alone."""
     shared = {"object", "folder", "group", "version", "key", "images"}
     for thing in things:
@@ -28,11 +28,7 @@ def opened(things: Iterable[Thing]) -> Iterator[Thing]:
             continue  # only the bucket speaks of these
         if thing.noun == "checker role":
             yield replace(thing, generous=True, opened=True)
-        if (
-            thing.kind in shared
-            and thing.account in (ACCOUNTS["registry"], IMAGES_ACCOUNT)
-            and not thing.generous
-        ):
+        if thing.kind in shared and thing.account in (registry, IMAGES_ACCOUNT) and not thing.generous:
             yield replace(thing, generous=True, opened=True)
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tests.permissions.evaluator import Decision, Request, Target, decide
 from tests.permissions.policy import Caller, Context, Statement, as_list
+from tests.permissions.world import MAIN, Installation
 
 Template = Mapping[str, Any]
 
@@ -175,7 +176,7 @@ class Estate:
     """The stacks of an installation, and the decisions that follow from their policies."""
 
     stacks: list[Stack]
-    _own: dict[str, list[Statement]] = field(default_factory=dict)
+    installation: Installation = MAIN
 
     @cached_property
     def roles(self) -> dict[str, Role]:

@@ -6,15 +6,23 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tests.permissions.policy import Context
-from tests.permissions.world import ACCOUNTS, REGION, STRANGER
+from tests.permissions.world import REGION, STRANGER
 
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 GROUP = "sg-0123456789abcdef0"
 ORDAINED, FOR_THE_REGISTRY = "as ordained", "with output for the registry"
 _CREATES = ("ProcessingJob", "TrainingJob", "TransformJob", "Model")
-_STAGE = {account: stage for stage, account in ACCOUNTS.items()}
+
+
+class Home(NamedTuple):
+    """Where who asks is at home: account and stage, and the account of the registry that it delivers to."""
+
+    account: str
+    stage: str | None
+    registry: str
 
 
 def is_job(action: str) -> bool:
@@ -22,12 +30,12 @@ def is_job(action: str) -> bool:
     return action in {f"sagemaker:Create{kind}" for kind in _CREATES}
 
 
-def job_situations(action: str, account: str) -> Sequence[tuple[str, Context]]:
+def job_situations(action: str, home: Home) -> Sequence[tuple[str, Context]]:
     """Return what AWS would say of a job's request: the ordained ones first."""
     kind = action.removeprefix("sagemaker:Create")
-    own = f"arn:aws:kms:{REGION}:{account}"
-    artifacts = f"arn:aws:kms:{REGION}:{ACCOUNTS['registry']}"
-    data = f"{own}:alias/mlops-{_STAGE.get(account)}-data"
+    own = f"arn:aws:kms:{REGION}:{home.account}"
+    artifacts = f"arn:aws:kms:{REGION}:{home.registry}"
+    data = f"{own}:alias/mlops-{home.stage}-data"
     right: dict[str, tuple[str, ...]] = {}
     wrong: dict[str, dict[str, tuple[str, ...] | None]] = {}
     also: list[dict[str, tuple[str, ...]]] = []

@@ -10,12 +10,13 @@ from typing import NamedTuple
 from tests.permissions.estate import Estate
 from tests.permissions.evaluator import NEEDS_ITS_OWN_POLICY, Request, Target, decide
 from tests.permissions.intent import Intent, place_of
+from tests.permissions.jobs import Home
 from tests.permissions.kinds import KINDS
 from tests.permissions.policy import Context, Statement
 from tests.permissions.principals import Principal, principals
 from tests.permissions.situations import WITHOUT_TLS, situations
 from tests.permissions.things import Things
-from tests.permissions.world import ACCOUNTS, REGION, STRANGER, Thing
+from tests.permissions.world import REGION, STRANGER, Thing
 
 
 class Cell(NamedTuple):
@@ -122,11 +123,18 @@ class Matrix:
                         thing.account,
                         service,
                         thing.sources,
-                        principal.caller.account,
+                        self.home_of(principal),
                     ):
                         if (strangers or thing.opened) and word == WITHOUT_TLS:
                             continue
                         yield Cell(principal, action, thing, word, {**thing.context, **context})
+
+    def home_of(self, principal: Principal) -> Home:
+        """Return where a principal is at home, and which stage's keys its jobs would be ordained to use."""
+        account = principal.caller.account
+        accounts = self.estate.installation.accounts
+        stage = principal.stage or next((name for name, one in accounts.items() if one == account), None)
+        return Home(account, stage, accounts["registry"])
 
     def statements(self, cell: Cell) -> tuple[Sequence[Statement], Sequence[Statement] | None]:
         """Return the statements that speak of a cell's action: its principal's, and its resource's own."""
@@ -194,14 +202,16 @@ def _owner(estate: Estate, thing: Thing) -> str:
 def external_policies(estate: Estate, things: Things) -> dict[str, list[Statement]]:
     """Return the policies of what isn't in our templates, as AWS and the CDK's bootstrap make it."""
     found: dict[str, list[Statement]] = defaultdict(list)
-    trusted = f"arn:aws:iam::{ACCOUNTS['registry']}:root"
+    installation = estate.installation
+    accounts = list(dict.fromkeys(installation.accounts.values()))
+    trusted = f"arn:aws:iam::{installation.registry}:root"
     for thing in things.all:
         owner = _owner(estate, thing)
         if owner in found:
             continue
         if thing.generous:
             found[owner] = [
-                _allow(f"arn:aws:iam::{one}:root", "*") for one in ACCOUNTS.values() if one != thing.account
+                _allow(f"arn:aws:iam::{one}:root", "*") for one in accounts if one != thing.account
             ]
             if thing.kind == "key":
                 found[owner].append(_allow(f"arn:aws:iam::{STRANGER}:root", "kms:*"))
@@ -228,9 +238,7 @@ def external_policies(estate: Estate, things: Things) -> dict[str, list[Statemen
             found[owner] = [_without_tls("s3:*", "*")]
         elif thing.noun == "images":
             pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-            found[thing.arn] = [
-                _allow(f"arn:aws:iam::{one}:root", pull) for one in (*ACCOUNTS.values(), STRANGER)
-            ]
+            found[thing.arn] = [_allow(f"arn:aws:iam::{one}:root", pull) for one in (*accounts, STRANGER)]
     return found
 
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tests.permissions.policy import Statement, Values
-from tests.permissions.world import ACCOUNTS
+from tests.permissions.world import MAIN
 
 Mutation = tuple[str, Statement | None]  # what was done, and the statement that is left
-_NEXT = dict(
-    zip(ACCOUNTS.values(), [*list(ACCOUNTS.values())[1:], next(iter(ACCOUNTS.values()))], strict=True)
-)
+# Another installation's accounts are among the main one's.
+_ACCOUNTS = tuple(MAIN.accounts.values())
+_NEXT = dict(zip(_ACCOUNTS, (*_ACCOUNTS[1:], _ACCOUNTS[0]), strict=True))
 _PRINCIPAL = "aws:principalarn"
 _OF_THE_CALLER = (_PRINCIPAL, "aws:sourcearn", "aws:sourceaccount", "kms:encryptioncontext")
 _OF_ONE_ACTION = (

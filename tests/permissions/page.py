@@ -12,10 +12,9 @@ from tests.permissions.estates import estate
 from tests.permissions.matrix import Matrix, decided
 from tests.permissions.principals import Principal
 from tests.permissions.wildcards import wildcards
-from tests.permissions.world import ACCOUNTS, IMAGES_ACCOUNT, Thing
+from tests.permissions.world import IMAGES_ACCOUNT, Thing
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "permissions.md"
-_ACCOUNT_NAMES = {account: name for name, account in ACCOUNTS.items()} | {IMAGES_ACCOUNT: "AWS's images"}
 # What a reviewer asks, and the actions that answer.
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "read": (
@@ -116,6 +115,8 @@ def page(matrix: Matrix) -> str:
     found: Found = defaultdict(lambda: defaultdict(set))
     paths: dict[tuple[str, str], set[str]] = defaultdict(set)
     approving, registering = set(), set()
+    accounts = {account: name for name, account in matrix.estate.installation.accounts.items()}
+    accounts[IMAGES_ACCOUNT] = "AWS's images"
     for thing in matrix.distinct:
         if not thing.opened and not thing.generous and thing.kind in _TITLES and not _nobodys(thing.noun):
             found[thing.kind, thing.noun] = defaultdict(set)  # that nobody may do anything is an answer too
@@ -126,8 +127,8 @@ def page(matrix: Matrix) -> str:
             approving.add(_label(who, thing))
         if question == "register":
             registering.add(_label(who, thing))
-        home = _ACCOUNT_NAMES.get(who.caller.account)
-        there = _ACCOUNT_NAMES.get(thing.account)
+        home = accounts.get(who.caller.account)
+        there = accounts.get(thing.account)
         if home and there and home != there:
             paths[home, there].add(f"{who.groups[0]}: {question} {thing.noun}")
     return "\n".join(

@@ -7,20 +7,12 @@ from dataclasses import dataclass
 
 from tests.permissions.estate import Estate
 from tests.permissions.policy import Caller, Statement
-from tests.permissions.world import ACCOUNTS, MODELS, REGION, STAGES, STRANGER, Model
+from tests.permissions.world import REGION, STAGES, STRANGER, Installation, Model
 
 EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
 JENKINS = "555555555555"
 _ARTICLE = {"Train": "a", "Inference": "an"}
 _OTHER = {"Train": "Inference", "Inference": "Train"}
-TAKES_OUR_ROLES = Statement.of(
-    {
-        "Effect": "Allow",
-        "Action": "sts:*",
-        "Resource": [f"arn:aws:iam::{account}:role/mlops/*/mlops-*" for account in ACCOUNTS.values()],
-    },
-    "somebody's own policy",
-)
 SERVICES = (
     "sagemaker",
     "lambda",
@@ -51,14 +43,15 @@ class Principal:
 
 def principals(estate: Estate) -> list[Principal]:
     """Return everybody."""
-    return [*_roles(estate), *_outsiders(), *_services(), *_of_other_systems(estate)]
+    return [*_roles(estate), *_outsiders(estate.installation), *_services(), *_of_other_systems(estate)]
 
 
 def _roles(estate: Estate) -> Sequence[Principal]:
     found = []
+    installation = estate.installation
     for arn, role in estate.roles.items():
         stage, purpose, name = arn.split(":role/mlops/")[1].split("/")
-        model = next((one for one in MODELS if name.startswith(f"{one.prefix}-{stage}")), None)
+        model = next((one for one in installation.models if name.startswith(f"{one.prefix}-{stage}")), None)
         if stage == "delivery":
             groups: tuple[str, ...] = (name,)
         elif stage == "registry":
@@ -84,28 +77,36 @@ def _roles(estate: Estate) -> Sequence[Principal]:
             also = (*role.identity, EVERYTHING)
             admitted = ["any role of a stage"] if stage in STAGES else []
             admitted += ["any train role of a stage"] if purpose == "train" else []
-            names = (*groups, *admitted, *_powerful(role.caller.account))
+            names = (*groups, *admitted, *_powerful(installation, role.caller.account))
             twin = Principal(f"{name} as administrator", role.caller, also, names, known, model, arn, True)
             found.append(twin)
     return found
 
 
-def _outsiders() -> Sequence[Principal]:
-    found = []
+def _outsiders(installation: Installation) -> Sequence[Principal]:
+    found, accounts = [], installation.accounts
+    takes_our_roles = Statement.of(
+        {
+            "Effect": "Allow",
+            "Action": "sts:*",
+            "Resource": [f"arn:aws:iam::{account}:role/mlops/*/mlops-*" for account in accounts.values()],
+        },
+        "somebody's own policy",
+    )
 
     def add(
         name: str, account: str, path: str, *groups: str, stage: str | None = None, power: bool = True
     ) -> None:
         caller = Caller(f"arn:aws:iam::{account}:{path}", account)
-        identity = (EVERYTHING,) if power else (TAKES_OUR_ROLES,)
-        all_groups = (*groups, *(_powerful(account) if power else ()))
+        identity = (EVERYTHING,) if power else (takes_our_roles,)
+        all_groups = (*groups, *(_powerful(installation, account) if power else ()))
         found.append(Principal(name, caller, identity, all_groups, stage, administrator=power))
 
-    for account_name, account in {**ACCOUNTS, "stranger": STRANGER}.items():
+    for account_name, account in {**accounts, "stranger": STRANGER}.items():
         administrator = f"administrator of {account_name}"
         add(administrator, account, "role/Administrator", administrator)
     for stage in STAGES:
-        account = ACCOUNTS[stage]
+        account = accounts[stage]
         some, train = "any role of a stage", "any train role of a stage"
         add(f"some role of {stage}", account, f"role/mlops/{stage}/other/new", some, stage=stage)
         add(f"some train role of {stage}", account, f"role/mlops/{stage}/train/new", some, train, stage=stage)
@@ -126,24 +127,24 @@ def _outsiders() -> Sequence[Principal]:
             )
     # Beside the delivery's roles, which the stages' checkers trust by name.
     for number, path in enumerate(("delivery/build", "delivery/other", "other/other"), start=1):
-        add(f"a role of the registry's account, {number}", ACCOUNTS["registry"], f"role/mlops/{path}/new")
-    for name, account in ACCOUNTS.items():
+        add(f"a role of the registry's account, {number}", accounts["registry"], f"role/mlops/{path}/new")
+    for name, account in accounts.items():
         deploy = f"role/cdk-hnb659fds-deploy-role-{account}-{REGION}"
         # At home it would reach everything by its own policy: only elsewhere that is worth asking.
         add(f"deploy role of {name}", account, deploy, "a bootstrap's deploy role", power=name != "registry")
     for who, account, path in (
-        ("the person ada", ACCOUNTS["dev"], "user/ada"),
-        ("the person grace", ACCOUNTS["prod"], "user/grace"),
-        ("the role Reviewers", ACCOUNTS["registry"], "role/Reviewers"),
-        ("a person", ACCOUNTS["dev"], "user/bob"),
+        ("the person ada", accounts["dev"], "user/ada"),
+        ("the person grace", accounts["prod"], "user/grace"),
+        ("the role Reviewers", accounts["registry"], "role/Reviewers"),
+        ("a person", accounts["dev"], "user/bob"),
         ("a stranger called ada", STRANGER, "user/ada"),
     ):
         add(who, account, path, who, power=False)
     return found
 
 
-def _powerful(account: str) -> tuple[str, ...]:
-    names = [name for name, one in ACCOUNTS.items() if one == account]
+def _powerful(installation: Installation, account: str) -> tuple[str, ...]:
+    names = [name for name, one in installation.accounts.items() if one == account]
     return ("anybody with permissions", *(f"anybody with permissions in {name}" for name in names))
 
 
@@ -164,7 +165,7 @@ def _of_other_systems(estate: Estate) -> Sequence[Principal]:
     names = {arn.rpartition("/")[2] for arn in estate.roles}
     if "mlops-delivery-github" in names:
         for name, host in (("GitHub", "token.actions.githubusercontent.com"), ("GitLab", "gitlab.com")):
-            provider = f"arn:aws:iam::{ACCOUNTS['registry']}:oidc-provider/{host}"
+            provider = f"arn:aws:iam::{estate.installation.registry}:oidc-provider/{host}"
             caller = Caller(provider, "", provider=provider)
             found.append(Principal(name, caller, (), (name,)))
     if "mlops-delivery-jenkins" in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tests.permissions.jobs import SUBNETS, is_job, job_situations
+from tests.permissions.jobs import SUBNETS, Home, is_job, job_situations
 from tests.permissions.policy import Context
 from tests.permissions.world import STRANGER
 
@@ -110,7 +110,7 @@ WITHOUT_TLS = "without TLS"
 
 
 def situations(
-    action: str, kind: str, arn: str, account: str, service: str | None, sources: Sequence[str], home: str
+    action: str, kind: str, arn: str, account: str, service: str | None, sources: Sequence[str], home: Home
 ) -> Sequence[Situation]:
     """Return the situations to try, the most ordinary first.
 
@@ -123,7 +123,7 @@ def situations(
     sources
         ARNs of the rules or buckets that may lead to the thing.
     home
-        Account of who asks.
+        Of who asks.
     """
     if service is not None:
         return _of_a_service(action, kind, account, service, sources, arn)
@@ -132,11 +132,11 @@ def situations(
     if action in _BY_ACTION:
         return _BY_ACTION[action]
     if kind == "interface" and action != "ec2:CreateNetworkInterface":
-        place = f"{':'.join(arn.split(':')[:4])}:{home}:subnet/"
+        place = f"{':'.join(arn.split(':')[:4])}:{home.account}:subnet/"
         return [
             *(("in a subnet of the jobs", {"ec2:subnet": (place + one,)}) for one in SUBNETS),
             *(
-                ("in a stranger's subnet", {"ec2:subnet": (place.replace(home, STRANGER) + one,)})
+                ("in a stranger's subnet", {"ec2:subnet": (place.replace(home.account, STRANGER) + one,)})
                 for one in SUBNETS
             ),
             ("in another subnet", {"ec2:subnet": (f"{place}subnet-0fffffffffffffff0",)}),

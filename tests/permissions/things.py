@@ -9,11 +9,9 @@ from tests.permissions.decoys import of_a_stranger, opened, what_aws_may_add
 from tests.permissions.estate import Estate
 from tests.permissions.wiring import Triggers, code_assets, log_groups
 from tests.permissions.world import (
-    ACCOUNTS,
     DIGEST,
     FUNCTIONS,
     IMAGES_ACCOUNT,
-    MODELS,
     REGION,
     RUN,
     STAGES,
@@ -27,6 +25,7 @@ class Things:
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
+        self.accounts, self.models = estate.installation.accounts, estate.installation.models
         self.all: list[Thing] = []
         self._log_groups = log_groups(estate)
         self._keys = {alias: arn for arn, alias in estate.aliases.items()}
@@ -43,7 +42,7 @@ class Things:
             self._delivery()
         self._roles()
         self.all += what_aws_may_add(self.all)
-        self.all += [*of_a_stranger(self.all), *opened(self.all)]
+        self.all += [*of_a_stranger(self.all), *opened(self.all, self.accounts["registry"])]
 
     def named(self, noun: str) -> list[Thing]:
         """Return the things that a noun stands for.
@@ -98,7 +97,7 @@ class Things:
             self._add("other keys", "key", f"{base}/{alias}2", account, stage=stage, context=context)
 
     def _stage(self, stage: str) -> None:
-        account = ACCOUNTS[stage]
+        account = self.accounts[stage]
         bucket = f"sagemaker-mlops-{stage}-{account}-{REGION}"
         key = self._key_of(f"{stage}-data")
         own = {"stage": stage, "key": key}
@@ -107,7 +106,7 @@ class Things:
             return f"arn:aws:{service}:{REGION}:{account}:{rest}"
 
         self._bucket("data bucket", bucket, account, **own)
-        for model in MODELS:
+        for model in self.models:
             its = {**own, "model": model}
             for noun, name in _DATA_OBJECTS:
                 self._object(noun, bucket, f"{model.name}/{name}", account, **its)
@@ -116,8 +115,8 @@ class Things:
             self._sagemaker(stage, account, model)
         # What looks like a report or a claim further down is what it lies in: a pattern's "*" crosses slashes.
         for name in _NESTED:
-            nested = f"{MODELS[0].name}/data/train-dataset/{name}"
-            self._object("training data", bucket, nested, account, **own, model=MODELS[0])
+            nested = f"{self.models[0].name}/data/train-dataset/{name}"
+            self._object("training data", bucket, nested, account, **own, model=self.models[0])
         for noun, name in (
             ("alerts of unknown pipelines", f"state/alerts/{RUN}.json"),
             ("other state of unknown pipelines", f"state/other/{RUN}.json"),
@@ -141,7 +140,7 @@ class Things:
             self._add(
                 f"{name} log", "log stream", arn("logs", f"{group}:log-stream:x/a"), account, stage=stage
             )
-            for model in MODELS:
+            for model in self.models:
                 for kind in ("train", "inference"):
                     stream = arn("logs", f"{group}:log-stream:{model.prefix}-{kind}-x-{RUN}/algo-1")
                     self._add(f"{kind} {name} logs", "log stream", stream, account, stage=stage, model=model)
@@ -159,7 +158,7 @@ class Things:
         )
         check = arn("scheduler", f"schedule/default/mlops-check-{stage}-1")
         self._add("check schedules", "schedule", check, account, stage=stage)
-        for model in MODELS:
+        for model in self.models:
             schedule = arn("scheduler", f"schedule/default/{model.prefix}-{stage}-inference")
             self._add("schedule", "schedule", schedule, account, stage=stage, model=model)
             if stage != "dev":
@@ -222,7 +221,7 @@ class Things:
 
     def _functions(self, stage: str, account: str) -> None:
         for purpose, pattern in FUNCTIONS.items():
-            for model in MODELS if "{prefix}" in pattern else (None,):
+            for model in self.models if "{prefix}" in pattern else (None,):
                 prefix = "" if model is None else model.prefix
                 self._function(purpose, pattern.format(prefix=prefix, stage=stage), account, stage, model)
 
@@ -240,12 +239,12 @@ class Things:
             self._add(f"{purpose} dead letters", "queue", queue, account, sources=rules, **its)
 
     def _registry(self) -> None:
-        account = ACCOUNTS["registry"]
+        account = self.accounts["registry"]
         bucket = f"sagemaker-mlops-artifacts-{account}-{REGION}"
         key = self._key_of("artifacts")
         self._bucket("artifacts bucket", bucket, account, key=key)
         self._access_logs("registry", account, {bucket: bucket})
-        for model in MODELS:
+        for model in self.models:
             for stage in STAGES:
                 run, its = f"{model.name}/{stage}/{RUN}", {"stage": stage, "model": model, "key": key}
                 for name in ("model/job/output/model.tar.gz", "baseline/constraints.json"):
@@ -256,7 +255,9 @@ class Things:
                         nested = f"{model.name}/{stage}/x/{other}/evil.json"
                         self._object("contested artifacts", bucket, nested, account, **its)
                 notice = f"_state/{stage}/evil.json"
-                self._object("contested artifacts", bucket, notice, account, **{**its, "model": MODELS[-1]})
+                self._object(
+                    "contested artifacts", bucket, notice, account, **{**its, "model": self.models[-1]}
+                )
             # Of no stage: nobody's to write.
             lost = {"model": model, "key": key}
             self._object("contested artifacts", bucket, f"{model.name}/other/x.json", account, **lost)
@@ -281,12 +282,12 @@ class Things:
         self._add("open role", "role", f"arn:aws:iam::{account}:role/open", account)
 
     def _bootstrap(self) -> None:
-        for name, account in ACCOUNTS.items():
+        for name, account in self.accounts.items():
             assets = f"cdk-hnb659fds-assets-{account}-{REGION}"
             stage = name
             self._object("deployed definitions and templates", assets, f"{DIGEST}.json", account, stage=stage)
             for pipeline, code in sorted(code_assets(self._stacks, account)):
-                model = next(one for one in MODELS if pipeline.startswith(f"{one.prefix}-"))
+                model = next(one for one in self.models if pipeline.startswith(f"{one.prefix}-"))
                 self._object("deployed code", assets, code, account, stage=stage, model=model)
             self._object("other deployed files", assets, f"{DIGEST}.zip", account, stage=stage)
             for purpose in ("deploy", "file-publishing", "lookup"):
@@ -294,7 +295,7 @@ class Things:
                 self._add(f"{purpose} role of {name}", "role", role, account)
 
     def _delivery(self) -> None:
-        account, stack = ACCOUNTS["registry"], self._stacks["DeliveryStack"]
+        account, stack = self.accounts["registry"], self._stacks["DeliveryStack"]
         bucket, key = f"sagemaker-mlops-delivery-{account}-{REGION}", self._key_of("delivery-data")
         self._bucket("delivery bucket", bucket, account, key=key)
         self._object("reviews", bucket, "reviews/1/review.html", account, key=key)
@@ -346,7 +347,7 @@ class Things:
     def _roles(self) -> None:
         for arn, role in self.estate.roles.items():
             _, _, stage, purpose, name = arn.split(":role")[1].rsplit("/", 4)
-            model = next((one for one in MODELS if name.startswith(f"{one.prefix}-{stage}")), None)
+            model = next((one for one in self.models if name.startswith(f"{one.prefix}-{stage}")), None)
             noun = f"{purpose} role" if stage in STAGES else f"{stage} {purpose} role"
             its = {"stage": stage if stage in STAGES else None, "model": model}
             self._add(

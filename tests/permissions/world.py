@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.permissions.policy import Context
@@ -34,12 +35,6 @@ MODELS = (
         known=False,
     ),
 )
-ACCOUNTS = {
-    "dev": "111111111111",
-    "prod": "222222222222",
-    "registry": "333333333333",
-    "staging": "444444444444",
-}
 STRANGER = "999999999999"
 IMAGES_ACCOUNT = "683313688378"  # where AWS keeps the region's images
 STAGES = ("dev", "staging", "prod")
@@ -50,6 +45,24 @@ FUNCTIONS = {
     "retrain": "{prefix}-{stage}-retrain",
     "notifier": "mlops-{stage}-pipeline-notifier",
 }
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Accounts by the names of stages and of the registry, and the models: what is in the settings, and decoys."""
+
+    accounts: Mapping[str, str]
+    models: tuple[Model, ...] = MODELS
+
+    @property
+    def registry(self) -> str:
+        """Return the account of the registry, which is the delivery's too."""
+        return self.accounts["registry"]
+
+
+MAIN = Installation(
+    {"dev": "111111111111", "prod": "222222222222", "registry": "333333333333", "staging": "444444444444"}
+)
 
 
 @dataclass(frozen=True)
