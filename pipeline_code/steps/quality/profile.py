@@ -31,11 +31,14 @@ class Points:
     ----------
     edges
         The values are upper edges of buckets: only there, exclusively, is the distribution known.
+    error
+        Largest share of all items by which a rank may be off; 0 where every value is counted exactly.
     """
 
     values: Floats
     counts: Floats
     edges: bool = False
+    error: float = 0.0
 
     @property
     def total(self) -> float:
