@@ -2,7 +2,7 @@
 
 ``baseline``: input ``data`` (training files, with label), output ``baseline``. ``check``: inputs ``data``
 (a batch, without label), ``statistics`` and ``constraints``, output ``report``; Model Monitor's baselines
-are read too. A finding is a result, not an error: the exit code is 0.
+are read too. ``report``: the page of a check from its files. A finding is a result, not an error: the exit code is 0.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from .model import Model, read_model
-from .program import add_folders, base_dir, data_files, folder_of, main_exit, run
-from .quality.baseline import read_baseline, write_baseline
+from .program import add_folders, base_dir, data_files, folder_of, main_exit, run, sole_file
+from .quality.baseline import STATISTICS, read_baseline, write_baseline
 from .quality.checks import check
 from .quality.constraints import suggest
+from .quality.page_files import try_page, write_page
 from .quality.profile import profile_rows
 from .quality.report import Verdict, exit_message, judge, write_metrics, write_report
 from .rows import FileRows, Problem, read_batch_file, read_training_file
@@ -29,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for mode, told in (("baseline", "describe training data"), ("check", "check a batch against a baseline")):
         add_folders(modes.add_parser(mode, help=told))
     add_drift_threshold(modes.choices["check"])
+    _add_report(modes.add_parser("report", help="make the page of a check anew, from its files"))
     given = parser.parse_args(arguments)
+    if given.mode == "report":
+        return run(lambda: f"Completed: {write_page(given.report, given.statistics, history=given.history)}")
     if given.mode == "baseline":
         return run(lambda: baseline(read_model(given.model), given.input / "data", given.output))
     return run(
@@ -41,6 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             drift_threshold=given.drift_threshold,
         )[2]
     )
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", type=Path, required=True, help="folder with verdict.json and statistics.json of a check"
+    )
+    parser.add_argument("--statistics", type=Path, required=True, help="statistics.json of the baseline")
+    parser.add_argument("--history", type=Path, help="history.json, the batches before (default: none)")
 
 
 def add_drift_threshold(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +122,13 @@ def check_batch(
     )
     verdict = judge(current.rows, findings, deliver_on_drift=deliver_on_drift)
     write_report(report, verdict, findings, current, suggest(current, model.columns, model.monitor))
+    try_page(
+        report,
+        sole_file(baseline_root / "statistics", STATISTICS),
+        history=baseline_root / "history" / "history.json",
+        model=model.model_name,
+        batch=[rows.name for rows in files],
+    )
     if base_dir().is_dir():  # in a container
         write_metrics(base_dir() / "output" / "metrics" / "cloudwatch", current, findings, constraints)
     return verdict, files, exit_message(findings)

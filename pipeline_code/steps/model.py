@@ -193,6 +193,8 @@ class Model:
         Whether batches carry a header row.
     hyperparameters
         As the training container takes them: strings.
+    model_name
+        Heads the report of a check.
     """
 
     columns: tuple[Column, ...]
@@ -204,6 +206,7 @@ class Model:
     evaluation: Evaluation = Evaluation()
     hyperparameters: dict[str, str]
     monitor: Monitor = Monitor()
+    model_name: str = ""
 
     @property
     def features(self) -> list[str]:
