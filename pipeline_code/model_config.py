@@ -345,17 +345,27 @@ def _monitor(given: Mapping) -> Monitor:
     def share(key: str) -> float:
         return given.number(key, default=getattr(Monitor, key), low=0.0, high=1.0)
 
+    def confidence(key: str) -> float:
+        return given.number(key, default=getattr(Monitor, key), low=0.5, high=0.999999)
+
     result = Monitor(
         comparison_method=given.choice(  # type: ignore[arg-type]
             "comparison_method", ("Robust", "Simple"), default=Monitor.comparison_method
         ),
         comparison_threshold=share("comparison_threshold"),
         categorical_comparison_threshold=share("categorical_comparison_threshold"),
+        categorical_drift_method=given.choice(  # type: ignore[arg-type]
+            "categorical_drift_method", ("LInfinity", "ChiSquared"), default=Monitor.categorical_drift_method
+        ),
         datatype_check_threshold=share("datatype_check_threshold"),
         domain_content_threshold=share("domain_content_threshold"),
-        completeness_confidence=given.number(
-            "completeness_confidence", default=Monitor.completeness_confidence, low=0.5, high=0.999999
-        ),
+        completeness_confidence=confidence("completeness_confidence"),
+        drift_confidence=confidence("drift_confidence"),
     )
     given.done()
+    if result.categorical_drift_method == "ChiSquared" and not result.categorical_comparison_threshold:
+        raise given.error(
+            "categorical_comparison_threshold",
+            "must be above 0 with ChiSquared, the p-value below which a feature has drifted, got 0.0",
+        )
     return result

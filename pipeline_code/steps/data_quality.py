@@ -118,7 +118,11 @@ def check_batch(
     ]
     current = profile_rows(model.columns, files, problems)
     findings = check(
-        current, known, constraints, completeness_confidence=model.monitor.completeness_confidence
+        current,
+        known,
+        constraints,
+        completeness_confidence=model.monitor.completeness_confidence,
+        drift_confidence=model.monitor.drift_confidence,
     )
     verdict = judge(current.rows, findings, deliver_on_drift=deliver_on_drift)
     write_report(report, verdict, findings, current, suggest(current, model.columns, model.monitor))

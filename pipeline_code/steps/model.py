@@ -159,20 +159,27 @@ class Monitor:
         ``Robust`` (the distance beyond the noise of the two sample sizes) or ``Simple`` (the distance).
     comparison_threshold, categorical_comparison_threshold
         A feature has drifted where its distance is above. With ``Robust`` 0 is sensible: 0 is the noise.
+    categorical_drift_method
+        For texts: ``LInfinity`` (the largest difference of a value's share) or ``ChiSquared``, where the threshold
+        is the p-value below which a feature has drifted: its share of false alarms.
     datatype_check_threshold
         Smallest share of a column's cells that must be of its type.
     domain_content_threshold
         Smallest share of a column's cells that must hold legal values.
     completeness_confidence
-        How sure the check must be, a column, that more is missing than in the baseline.
+        How sure the check must be, over all columns together, that more is missing than in the baseline.
+    drift_confidence
+        How sure it must be, over all features together, that a ``Robust`` distance isn't chance.
     """
 
     comparison_method: Literal["Robust", "Simple"] = "Robust"
     comparison_threshold: float = 0.0
     categorical_comparison_threshold: float = 0.0
+    categorical_drift_method: Literal["LInfinity", "ChiSquared"] = "LInfinity"
     datatype_check_threshold: float = 1.0
     domain_content_threshold: float = 1.0
     completeness_confidence: float = 0.999
+    drift_confidence: float = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)

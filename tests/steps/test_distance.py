@@ -10,12 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline_code.steps.quality.distance import (
-    categorical_distance,
-    more_missing_than_chance,
-    robust,
-    simple_distance,
-)
+from pipeline_code.steps.quality.chance import more_missing_than_chance
+from pipeline_code.steps.quality.distance import categorical_distance, robust, simple_distance
 from pipeline_code.steps.quality.profile import Points
 from pipeline_code.steps.quality.sketch import K, kll, levels, points_of
 

@@ -51,8 +51,8 @@ def kolmogorov(distance: float, n: float, m: float) -> float:
     z = distance * math.sqrt(n * m / (n + m))
     if z < 0.2:
         return 1.0
-    terms = (2 * (-1) ** (k - 1) * math.exp(-2 * k * k * z * z) for k in range(1, 101))
-    return min(1.0, max(0.0, sum(terms)))
+    total = sum(math.exp(-2 * k * k * z * z) * (1 if k % 2 else -1) for k in range(1, 101))
+    return min(1.0, max(0.0, 2 * total))
 
 
 def critical_factor(chance: float) -> float:
@@ -76,6 +76,35 @@ def chi_squared(first: Counter[str], second: Counter[str]) -> tuple[float, int]:
     statistic = float(((table - expected) ** 2 / expected).sum())
     freedom = len(table) - 1
     return float(chdtrc(freedom, statistic)), freedom
+
+
+def more_missing_than_chance(missing: int, cells: int, expected: float, seen: float) -> float:
+    """Return how likely at least so many missing cells are, were the batch like the baseline.
+
+    Parameters
+    ----------
+    missing, cells
+        Of the batch.
+    expected
+        Share of missing cells in the baseline.
+    seen
+        Cells that `expected` was measured on; infinite where it is a rule rather than a measurement.
+
+    Notes
+    -----
+    With a measured share the count follows a beta-binomial law (Jeffreys' prior), with a rule a binomial one.
+    """
+    if missing <= 0 or missing <= cells * expected:
+        return 1.0
+    if math.isinf(seen):
+        if expected <= 0:
+            return 0.0
+        odds = expected / (1 - expected)
+        first = missing * math.log(expected) + (cells - missing) * math.log1p(-expected)
+        return _tail(first, missing, cells, lambda k: odds)
+    a, b = expected * seen + 0.5, (1 - expected) * seen + 0.5
+    first = _log_beta(missing + a, cells - missing + b) - _log_beta(a, b)
+    return _tail(first, missing, cells, lambda k: (k + a) / (cells - k - 1 + b))
 
 
 def _grouped(first: Counter[str], second: Counter[str], least: float = 5.0) -> Floats:
@@ -155,3 +184,20 @@ def _union_bound(together: Floats, n: float, m: float, distance: float) -> float
     shares = together / (n + m)
     spread = np.sqrt(shares * (1 - shares) * (n + m) / (n * m))
     return min(1.0, sum(math.erfc(distance / s / math.sqrt(2)) for s in spread.tolist() if s))
+
+
+def _tail(log_first: float, start: int, cells: int, ratio: Callable[[int], float]) -> float:
+    """Return the sum of a law's terms from `start` on; `ratio` is that of two terms but for the binomial."""
+    log_choose = math.lgamma(cells + 1) - math.lgamma(start + 1) - math.lgamma(cells - start + 1)
+    term = math.exp(log_choose + log_first)
+    total = term
+    for k in range(start, cells):
+        term *= (cells - k) / (k + 1) * ratio(k)
+        total += term
+        if term < total * 1e-9:
+            break
+    return min(1.0, total)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .baseline import CONSTRAINTS, STATISTICS, write_json
-from .checks import DRIFT, Comparison, Findings, Violation
+from .checks import DRIFT, Findings, Violation
 from .constraints import FeatureConstraint
+from .drift import Comparison
 from .profile import Profile
 from .statistics import describe
 
@@ -30,6 +31,7 @@ class Verdict:
     rows: int
     comparisons: tuple[Comparison, ...]
     violations: tuple[Violation, ...]
+    not_compared: tuple[str, ...] = ()
 
     @property
     def delivers(self) -> bool:
@@ -50,11 +52,15 @@ class Verdict:
                     "threshold": found.threshold,
                     "drifted": found.drifted,
                     "simple": found.simple,
+                    "p_value": found.p_value,
+                    "method": found.method,
                     "before": found.before,
                     "after": found.after,
                 }
                 for found in self.comparisons
             ],
+            "low_power": [found.name for found in self.comparisons if found.low_power],
+            "not_compared": list(self.not_compared),
             "violations": [asdict(violation) for violation in self.violations],
         }
 
@@ -74,6 +80,7 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
     broken = tuple(v for v in findings.violations if v.constraint_check_type != DRIFT)
     drifted = [found for found in findings.comparisons if found.drifted]
     shared: dict[str, Any] = {"rows": rows, "comparisons": findings.comparisons, "violations": broken}
+    shared["not_compared"] = findings.not_compared
     if broken:
         named = [f"{v.constraint_check_type} {v.feature_name}: {v.description}" for v in broken]
         head = f"{rows} rows with {_counted(len(broken), 'violation')}: "
@@ -88,14 +95,29 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
             message=_shortened(head, [_told(found) for found in drifted]),
             **shared,
         )
-    message = f"{rows} rows fit the baseline."
-    return Verdict(verdict="ok", action="deliver", message=message, **shared)
+    return Verdict(verdict="ok", action="deliver", message=_fits(rows, findings), **shared)
+
+
+def _fits(rows: int, findings: Findings) -> str:
+    """Return what is said of a batch without a finding, and of what it couldn't have shown."""
+    weak = sorted(found.name for found in findings.comparisons if found.low_power)
+    head = f"{rows} rows fit the baseline"
+    if weak:
+        head += ", but are too few to show a shift by half a standard deviation or 20 points of share in "
+        head = _shortened(head, weak, ", ")
+    if findings.not_compared:
+        head = _shortened(
+            head + "; the baseline holds no distribution of ", list(findings.not_compared), ", "
+        )
+    return head + "."
 
 
 def _told(found: Comparison) -> str:
     moved = ""
     if found.before is not None and found.after is not None:
         moved = f", mean {_shown(found.before)} before and {_shown(found.after)} now"
+    if found.method == "ChiSquared":
+        return f"{found.name} (p-value {found.p_value:.2g} of ChiSquared below {found.threshold:g})"
     return f"{found.name} (distance {found.distance:.3f} above {found.threshold:g}{moved})"
 
 
@@ -107,15 +129,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def _shortened(head: str, items: list[str]) -> str:
+def _shortened(head: str, items: list[str], between: str = "; ") -> str:
     """Return the items that fit into a message, and how many don't."""
     told = [items[0][: MESSAGE_LENGTH // 2]]
     for item in items[1:]:
         if len(head) + sum(map(len, told)) + len(item) + 2 * len(told) > MESSAGE_LENGTH - 30:
             break
         told.append(item)
-    rest = f"; and {len(items) - len(told)} more" if len(told) < len(items) else ""
-    return head + "; ".join(told) + rest
+    rest = f"{between}and {len(items) - len(told)} more" if len(told) < len(items) else ""
+    return head + between.join(told) + rest
 
 
 def write_report(
