@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from scipy import stats
 from pipeline_code.steps.quality.chance import more_missing_than_chance
 from pipeline_code.steps.quality.distance import categorical_distance, robust, simple_distance
 from pipeline_code.steps.quality.profile import Points
-from pipeline_code.steps.quality.sketch import K, kll, levels, points_of
+from pipeline_code.steps.quality.sketch import ITEMS, kll, points_of
 
 
 def _points(values: Sequence[float]) -> Points:
@@ -63,16 +64,42 @@ def test_a_distribution_comes_back_from_its_levels(values: list[float]) -> None:
     assert back.counts.tolist() == points.counts.tolist()
 
 
-@pytest.mark.parametrize("size", [K + 1, 3 * K - 1, 50_000])
-def test_many_distinct_values_are_thinned_to_a_rank_error_below_one_in_a_thousand(size: int) -> None:
+@pytest.mark.parametrize("size", [ITEMS + 1, 3 * ITEMS - 1, 100_000])
+def test_many_distinct_values_are_thinned_within_the_error_that_is_told(size: int) -> None:
     points = _points(np.random.default_rng(1).normal(size=size).tolist())
 
     back = points_of(kll(points))
 
     assert back is not None
     assert back.total == size
-    assert sum(map(len, levels(points))) < 2 * K + 64
-    assert simple_distance(points, back) <= 1 / 1000
+    assert len(back.values) <= ITEMS + 64
+    assert 0 < simple_distance(points, back) <= back.error + 1e-12
+    assert back.error <= 1 / ITEMS
+
+
+@given(
+    weighted=st.dictionaries(st.floats(-1e9, 1e9), st.integers(1, 2**45), min_size=1, max_size=80),
+    error=st.floats(0, 0.01),
+)
+def test_a_summary_of_weighted_items_comes_back_with_its_error(
+    weighted: dict[float, int], error: float
+) -> None:
+    values = np.array(sorted({value + 0.0 for value in weighted}))
+    points = Points(values, np.array([float(weighted[value]) for value in values.tolist()]), error=error)
+
+    back = points_of(json.loads(json.dumps(kll(points))))
+
+    assert back is not None
+    assert (back.values.tolist(), back.counts.tolist()) == (values.tolist(), points.counts.tolist())
+    assert back.error == error
+
+
+def test_a_foreign_sketch_of_several_levels_is_known_to_be_inexact() -> None:
+    theirs = {"sketch": {"parameters": {"c": 0.64, "k": 2048.0}, "data": [[1.0, 2.0], [3.0]]}}
+    single = {"sketch": {"parameters": {"c": 0.64, "k": 2048.0}, "data": [[1.0, 2.0]]}}
+
+    assert points_of(theirs).error == pytest.approx(0.0014, abs=1e-4)  # type: ignore[union-attr]
+    assert points_of(single).error == 0.0  # type: ignore[union-attr]
 
 
 def test_the_buckets_count_every_value_once() -> None:
