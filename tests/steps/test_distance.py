@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline_code.steps.quality.chance import more_missing_than_chance
 from pipeline_code.steps.quality.distance import categorical_distance, robust, simple_distance
 from pipeline_code.steps.quality.profile import Points
 from pipeline_code.steps.quality.sketch import ITEMS, kll, points_of
@@ -124,22 +123,3 @@ def test_the_categorical_distance_is_the_largest_difference_of_shares() -> None:
     first, second = Counter(a=50, b=50), Counter(a=80, c=20)
 
     assert categorical_distance(first, second) == pytest.approx(0.5)
-
-
-@given(cells=st.integers(1, 200), share=st.floats(0.001, 0.5), data=st.data())
-def test_the_chance_of_missing_cells_is_that_of_scipy(cells: int, share: float, data: st.DataObject) -> None:
-    missing = data.draw(st.integers(0, cells))
-    if missing <= cells * share:
-        return
-
-    rule = more_missing_than_chance(missing, cells, share, math.inf)
-    measured = more_missing_than_chance(missing, cells, share, 500)
-
-    assert rule == pytest.approx(stats.binom.sf(missing - 1, cells, share), rel=1e-6, abs=1e-12)
-    a, b = share * 500 + 0.5, (1 - share) * 500 + 0.5
-    assert measured == pytest.approx(stats.betabinom.sf(missing - 1, cells, a, b), rel=1e-4, abs=1e-10)
-
-
-def test_a_rule_of_completeness_allows_nothing_to_be_missing() -> None:
-    assert more_missing_than_chance(1, 48, 0.0, math.inf) == 0.0
-    assert more_missing_than_chance(1, 48, 0.0, 800) > 0.01
