@@ -19,7 +19,7 @@ from .quality.checks import check
 from .quality.constraints import suggest
 from .quality.page_files import try_page, write_page
 from .quality.profile import profile_rows
-from .quality.report import Verdict, exit_message, judge, write_metrics, write_report
+from .quality.report import Verdict, exit_message, judge, metrics_of, write_metrics, write_report
 from .rows import FileRows, Problem, read_batch_file, read_training_file
 
 
@@ -133,8 +133,9 @@ def check_batch(
         model=model.model_name,
         batch=[rows.name for rows in files],
     )
-    if base_dir().is_dir():  # in a container
-        write_metrics(base_dir() / "output" / "metrics" / "cloudwatch", current, findings, constraints)
+    # outside a container there is no base folder
+    monitored = base_dir() / "output" / "metrics" / "cloudwatch" if base_dir().is_dir() else None
+    write_metrics(report, metrics_of(current, findings, constraints), container=monitored)
     return verdict, files, exit_message(findings)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from .statistics import describe
 Action = Literal["deliver", "announce_and_deliver", "withhold_drift", "withhold_violation"]
 
 MESSAGE_LENGTH = 900  # a Lambda output of a pipeline holds 1,024 characters
+MOST_MEASURED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,25 +167,25 @@ def exit_message(findings: Findings) -> str:
     return f"CompletedWithViolations: Job completed successfully with {_counted(count, 'violation')}."
 
 
-def write_metrics(
-    folder: Path,
+def metrics_of(
     profile: Profile,
     findings: Findings,
     constraints: Mapping[str, FeatureConstraint],
     *,
     now: datetime | None = None,
-) -> None:
-    """Write one JSON line a metric, named as Model Monitor names them.
+) -> list[list[dict[str, Any]]]:
+    """Return the metrics of each feature that emits some, as CloudWatch takes them and Model Monitor names them.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-byoc-cloudwatch.html
     """
     stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     drift = {found.name: found.distance for found in findings.comparisons}
-    lines = []
+    features = []
     for column in profile.columns:
         constraint = constraints.get(column.name)
         if constraint is not None and not constraint.config.emit_metrics:
             continue
+        lines = []
         head: dict[str, Any] = {"Timestamp": stamp, "Dimensions": []}
         if column.points is not None and column.points.total:
             statistics = {
@@ -199,6 +200,24 @@ def write_metrics(
         if column.name in drift:
             name = f"feature_baseline_drift_{column.name}"
             lines.append({"MetricName": name, **head, "Value": drift[column.name]})
-    folder.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    (folder / "data_quality.jsonl").write_text(text, encoding="utf-8")
+        features.append(lines)
+    return features
+
+
+def write_metrics(report: Path, features: Sequence[list[dict[str, Any]]], *, container: Path | None) -> None:
+    """Write the metrics: those of the first features beside the verdict, all of them where Model Monitor reads them.
+
+    Parameters
+    ----------
+    report
+        Gets metrics.json, which the run's function puts to CloudWatch. CloudWatch bills each metric, so it holds
+        those of the first `MOST_MEASURED` features in the order of the columns: the same ones in every batch.
+    container
+        Folder for JSON lines. SageMaker reads it for Model Monitor's own jobs only. Default: not written.
+    """
+    first = [line for lines in features[:MOST_MEASURED] for line in lines]
+    write_json(report / "metrics.json", {"metrics": first})
+    if container is not None:
+        container.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(line) + "\n" for lines in features for line in lines)
+        (container / "data_quality.jsonl").write_text(text, encoding="utf-8")
