@@ -70,8 +70,8 @@ class Column:
             number = float(text)
         except ValueError:
             raise ValueError(f"is not {kind}") from None
-        # float() also knows 1_000, nan and infinity; data files know none of them
-        if not math.isfinite(number) or "_" in text:
+        # float() also knows 1_000, nan, infinity and the digits of all scripts; data files know none of them
+        if not math.isfinite(number) or "_" in text or not text.isascii():
             raise ValueError(f"is not {kind}")
         if self.type == "integer" and not number.is_integer():
             raise ValueError("is not an integer")
