@@ -7,6 +7,7 @@ from typing import Any
 from constructs import Construct
 
 from cdk_mlops import (
+    BatchMonitoring,
     BatchSchedule,
     FlexibleWindow,
     OperatorRole,
@@ -87,6 +88,19 @@ class ScheduledStageStack(StageStack):
             retrain_on=model.retrain_on,
             reminder_days=model.reminder_days,
         )
+        if self.stage_settings.name == "prod":
+            # staging scores what a promotion tries: nobody follows its batches from day to day
+            BatchMonitoring(
+                pipelines,
+                "Monitoring",
+                model=names,
+                stage=stage,
+                pipelines=[pipelines.inference, pipelines.train],
+                data_bucket=self.data,
+                features=pipelines.features,
+                alarms=[] if scheduled.alarm is None else [scheduled.alarm],
+                alarm_topic=self.alerts.topic,
+            )
         if self.checker is not None:
             self.checker.allow(
                 names, starts=pipelines.inference, looks_at=[pipelines.train], scheduled=scheduled

@@ -293,3 +293,40 @@ def test_the_event_names_the_page_of_the_check_where_there_is_one(recording: Rec
     without, with_page = recording.events.details()
     assert without["pageUri"] == ""
     assert with_page["pageUri"] == f"s3://{OWN}/{FOLDER}/report.html"
+
+
+@pytest.mark.parametrize(
+    ("before", "in_a_row"),
+    [
+        ("", 1),
+        ("ok", 1),
+        ("drift", 2),
+        ("drift violation drift", 3),
+        ("drift drift ok drift", 2),
+        ("drift " * 30, 20),
+    ],
+)
+def test_drift_that_goes_on_is_counted_and_a_broken_batch_is_passed_over(
+    recording: Recording, before: str, in_a_row: int
+) -> None:
+    for day, kind in enumerate(before.split()):
+        recording.s3.put(OWN, f"model/state/batches/202610{day:02}T080000Z-run.json", {"verdict": kind})
+
+    recording.announce(started_at=STARTED)
+
+    assert sent(recording)["DriftedInARow"]["Value"] == in_a_row
+
+
+def test_a_batch_that_fits_ends_the_row(recording: Recording) -> None:
+    recording.s3.put(OWN, "model/state/batches/20261001T080000Z-run.json", {"verdict": "drift"})
+    recording.s3.put(OWN, f"{FOLDER}/verdict.json", OK)
+
+    recording.predictions(started_at=STARTED)
+
+    assert sent(recording)["DriftedInARow"]["Value"] == 0
+
+
+def test_a_broken_batch_says_nothing_about_drift(recording: Recording) -> None:
+    recording.announce({**VERDICT, "verdict": "violation"}, finding="violation", started_at=STARTED)
+
+    assert "DriftedInARow" not in sent(recording)

@@ -4,6 +4,7 @@ from cdk_mlops._removal import ALLOW_DESTROY
 from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.alert_topic import AlertTopic, TopicForAlerts
 from cdk_mlops.audit_trail import AuditTrail
+from cdk_mlops.batch_monitoring import BatchMonitoring
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
 from cdk_mlops.delivery_alerts import DeliveryAlerts
@@ -34,6 +35,7 @@ __all__ = [
     "AccessLogsBucket",
     "AlertTopic",
     "AuditTrail",
+    "BatchMonitoring",
     "BatchSchedule",
     "CrossAccountModelRegistry",
     "DataBucket",

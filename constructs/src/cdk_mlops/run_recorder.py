@@ -56,7 +56,8 @@ class RunRecorder(Construct):
         self._model, self._stage = model, stage
         # batches and checks
         runs = [f"{model.model_name}/{folder}/*" for folder in ("inference", CHECKS)]
-        written = [f"{model.model_name}/state/{folder}/*" for folder in ("scored", "batches")]
+        found = f"{model.model_name}/state/batches/*"
+        written = [f"{model.model_name}/state/scored/*", found]
         if writes_verdicts:
             written += [f"{run}/data-quality/verdict.json" for run in runs]
         own_events = {"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": FINDING}}
@@ -71,9 +72,11 @@ class RunRecorder(Construct):
             purpose="recorder",
             description=f"Announces findings about batches of {model.model_name} and records predictions",
             statements=[
-                list_bucket("ListReports", data_bucket.bucket_arn, runs),
+                list_bucket("ListReports", data_bucket.bucket_arn, [*runs, found]),
                 read_objects(
-                    "ReadReports", data_bucket.bucket_arn, [f"{run}/data-quality/*" for run in runs]
+                    "ReadReports",
+                    data_bucket.bucket_arn,
+                    [*(f"{run}/data-quality/*" for run in runs), found],
                 ),
                 write_objects("Record", data_bucket.bucket_arn, written),
                 registry.compare_artifacts_statement(model),
@@ -105,6 +108,10 @@ class RunRecorder(Construct):
     def metric_largest_distance(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return the largest distance of any feature from the training data; period default: 5 minutes."""
         return model_metric("LargestDistance", self._stage, self._model, period, statistic="Maximum")
+
+    def metric_drifted_in_a_row(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return how many batches drifted one after the other; period default: 5 minutes."""
+        return model_metric("DriftedInARow", self._stage, self._model, period, statistic="Maximum")
 
     def metric_violations(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return the number of batches that broke a constraint; period default: 5 minutes."""

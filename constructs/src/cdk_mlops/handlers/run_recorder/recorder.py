@@ -15,7 +15,7 @@ from shared import log
 from shared.artifacts import FILES, ModelArtifactChanged, in_words, look_at
 from shared.aws import AwsError, split_uri
 from shared.checks import is_check
-from shared.history import record_batch
+from shared.history import drifted_in_a_row, record_batch
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
 from shared.text import number, one_line, shorten
 
@@ -94,7 +94,7 @@ class Recorder:
             }
         )
         if not check:
-            self._metrics({FINDINGS[finding]: 1, **_distances(document)})
+            self._metrics({FINDINGS[finding]: 1, **self._found(document)})
             self._feature_metrics(uri)
         return {"message": message}
 
@@ -166,7 +166,7 @@ class Recorder:
             self._remember(event, verdict)
             # a drift that is delivered was announced, with its numbers
             if verdict.get("verdict") == "ok":
-                self._metrics(_distances(verdict))
+                self._metrics(self._found(verdict))
                 self._feature_metrics(verdict_uri)
         return {"predictions_uri": uri}
 
@@ -274,6 +274,13 @@ class Recorder:
         if answer.get("FailedEntryCount"):
             failed = answer.get("Entries", [{}])[0]
             raise EventRefused(f"PutEvents failed: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+
+    def _found(self, verdict: dict[str, Any]) -> dict[str, float]:
+        """What a check found, in numbers; whether drift goes on is known where the batch isn't broken."""
+        if verdict.get("verdict") not in ("ok", "drift"):
+            return _distances(verdict)
+        own = self.open_bucket(self.settings.data_bucket)
+        return {**_distances(verdict), "DriftedInARow": drifted_in_a_row(own, self.settings.model_name)}
 
     def _metrics(self, values: dict[str, float]) -> None:
         settings = self.settings

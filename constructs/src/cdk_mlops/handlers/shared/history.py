@@ -6,6 +6,7 @@ Docs: docs/architecture.md, "History".
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,18 +75,30 @@ def _distances(features: Any) -> dict[str, float]:
 
 def last_batches(store: ObjectStore, model_name: str, most: int = MOST_BATCHES) -> list[dict[str, Any]]:
     """Read the newest records, oldest first; what can't be read is logged and left out."""
+    return list(_newest_first(store, model_name, most))[::-1]
+
+
+def drifted_in_a_row(store: ObjectStore, model_name: str, most: int = MOST_BATCHES) -> int:
+    """How many of the newest batches drifted one after the other; a broken one says nothing and is passed over."""
+    count = 0
+    for record in _newest_first(store, model_name, most):
+        if record.get("verdict") == "ok":
+            break
+        count += record.get("verdict") == "drift"
+    return count
+
+
+def _newest_first(store: ObjectStore, model_name: str, most: int) -> Iterator[dict[str, Any]]:
     try:
         keys = [item.key for item in store.listing(folder(model_name)) if item.key.endswith(".json")]
     except AwsError as error:
         log.error("the history could not be listed", model=model_name, error=error_text(error))
-        return []
-    found = []
-    for key in keys[-most:]:
+        return
+    for key in keys[: -most - 1 : -1]:
         try:
             document = store.read_json(key)
         except (*AwsError, UnreadableObject) as error:
             log.error("a record of the history could not be read", key=key, error=error_text(error))
             continue
         if document is not None:
-            found.append(document.value)
-    return found
+            yield document.value
