@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline_code.steps.quality import power
@@ -33,6 +34,10 @@ def _points(values: Sequence[float], error: float = 0.0) -> Points:
 
 def _texts(values: Sequence[int]) -> Counter[str]:
     return Counter(map(str, values))
+
+
+def _counted(row: NDArray[np.int64]) -> Counter[str]:
+    return Counter({str(n): int(x) for n, x in enumerate(row)})
 
 
 def _dealt(first: list[int], second: list[int]) -> list[tuple[list[int], list[int]]]:
@@ -79,6 +84,7 @@ def test_p_values_of_untied_numbers_are_those_of_scipys_exact_test(n: int, m: in
     assert p_value == pytest.approx(stats.ks_2samp(first, second, method="exact").pvalue, rel=1e-7)
 
 
+@settings(deadline=None)
 @given(z=st.floats(0.2, 6))
 def test_the_limit_law_is_kolmogorovs(z: float) -> None:
     assert kolmogorov(z * math.sqrt(2 / 50), 50, 50) == pytest.approx(
@@ -105,6 +111,7 @@ def test_robusts_factor_is_exceeded_by_chance_three_times_in_a_thousand() -> Non
     assert kolmogorov(ROBUST * math.sqrt(2 / 1e6), 1e6, 1e6) == pytest.approx(0.00307, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(
     first=st.lists(st.integers(20, 200), min_size=2, max_size=8),
     second=st.lists(st.integers(20, 200), min_size=8, max_size=8),
@@ -112,7 +119,7 @@ def test_robusts_factor_is_exceeded_by_chance_three_times_in_a_thousand() -> Non
 def test_chi_squared_is_scipys_test_of_homogeneity(first: list[int], second: list[int]) -> None:
     table = np.array([first, second[: len(first)]])
 
-    p_value, freedom = chi_squared(*(Counter({str(n): int(x) for n, x in enumerate(row)}) for row in table))
+    p_value, freedom = chi_squared(_counted(table[0]), _counted(table[1]))
 
     expected = stats.chi2_contingency(table, correction=False)
     assert p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
@@ -139,13 +146,14 @@ def test_chi_squared_keeps_its_level_in_small_batches(rows: int, level: float) -
     baselines = rng.multinomial(913, shares, size=2_000)
 
     p_values = [
-        chi_squared(*(Counter({str(n): int(x) for n, x in enumerate(row)}) for row in pair))[0]
-        for pair in zip(batches, baselines, strict=True)
+        chi_squared(_counted(batch), _counted(baseline))[0]
+        for batch, baseline in zip(batches, baselines, strict=True)
     ]
 
     assert float(np.mean(np.array(p_values) < level)) <= 1.5 * level
 
 
+@settings(deadline=None)
 @given(cells=st.integers(1, 200), share=st.floats(0.001, 0.5), data=st.data())
 def test_the_chance_of_missing_cells_is_that_of_scipy(cells: int, share: float, data: st.DataObject) -> None:
     missing = data.draw(st.integers(0, cells))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -26,6 +26,7 @@ samples = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(first=samples, second=samples)
 def test_the_simple_distance_is_the_two_sample_kolmogorov_smirnov_statistic(
     first: list[float], second: list[float]
@@ -52,6 +53,7 @@ def test_an_empty_sample_has_no_distance() -> None:
     assert robust(0.5, 0, 5) == 0.0
 
 
+@settings(deadline=None)
 @given(values=samples)
 def test_a_distribution_comes_back_from_its_levels(values: list[float]) -> None:
     points = _points(values)
@@ -76,6 +78,7 @@ def test_many_distinct_values_are_thinned_within_the_error_that_is_told(size: in
     assert back.error <= 1 / ITEMS
 
 
+@settings(deadline=None)
 @given(
     weighted=st.dictionaries(st.floats(-1e9, 1e9), st.integers(1, 2**45), min_size=1, max_size=80),
     error=st.floats(0, 0.01),

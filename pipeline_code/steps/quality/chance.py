@@ -37,12 +37,23 @@ def kolmogorov_smirnov(first: Points, second: Points, distance: float) -> float:
     return _permuted(together, first.total, second.total, distance, limit, cumulative=True)
 
 
-def largest_difference(first: Counter[str], second: Counter[str], distance: float) -> float:
-    """Return the p-value of a largest difference of a value's share (LInfinity): exact, or a bound."""
-    n, m = float(first.total()), float(second.total())
+def largest_difference(
+    first: Counter[str],
+    second: Counter[str],
+    distance: float,
+    others: tuple[float, float] = (0.0, 0.0),
+) -> float:
+    """Return the p-value of a largest difference of a value's share (LInfinity): exact, or a bound.
+
+    Parameters
+    ----------
+    others
+        Items of each side whose values aren't told.
+    """
+    n, m = first.total() + others[0], second.total() + others[1]
     together = np.array([first[value] + second[value] for value in first.keys() | second.keys()], dtype=float)
     limit = _union_bound(together, n, m, distance)
-    if not _is_small(len(together), n, m):
+    if any(others) or not _is_small(len(together), n, m):
         return limit
     return _permuted(together, n, m, distance, limit, cumulative=False)
 
@@ -63,17 +74,24 @@ def critical_factor(chance: float) -> float:
     return math.sqrt(-math.log(chance / 2) / 2)
 
 
-def chi_squared(first: Counter[str], second: Counter[str]) -> tuple[float, int]:
+def chi_squared(
+    first: Counter[str], second: Counter[str], others: tuple[float, float] = (0.0, 0.0)
+) -> tuple[float, int]:
     """Return the p-value that both have the same shares, by Pearson's test of homogeneity, and its degrees of freedom.
 
     Values that both together hold too rarely for the test's limit law (fewer than 5 expected in a sample) are
-    counted as one; with a single value left nothing can differ.
+    counted as one, and so are values that one side doesn't tell; with a single value left nothing can differ.
     """
     from scipy.special import chdtrc  # not at the start of every step: 0.1 s, for a method few choose
 
-    n, m = first.total(), second.total()
-    table = _grouped(first, second)
-    if not n or not m or len(table) < 2:
+    n, m = first.total() + others[0], second.total() + others[1]
+    if not n or not m:
+        return 1.0, 0
+    told = first.keys() & second.keys() if any(others) else first.keys() | second.keys()
+    rows = [(float(first[value]), float(second[value])) for value in told]
+    untold = n - sum(now for now, _ in rows), m - sum(then for _, then in rows)
+    table = _grouped([*rows, untold] if sum(untold) else rows, 5.0 * (n + m) / min(n, m))
+    if len(table) < 2:
         return 1.0, 0
     expected = table.sum(axis=1, keepdims=True) * np.array([[n, m]]) / (n + m)
     statistic = float(((table - expected) ** 2 / expected).sum())
@@ -110,14 +128,11 @@ def more_missing_than_chance(missing: int, cells: int, expected: float, seen: fl
     return _tail(first, missing, cells, lambda k: (k + a) / (cells - k - 1 + b))
 
 
-def _grouped(first: Counter[str], second: Counter[str], least: float = 5.0) -> Floats:
-    """Return a row a value, with its counts in both samples; rare values are one row."""
-    n, m = first.total(), second.total()
-    if not n or not m:
-        return np.zeros((0, 2))
-    rows = sorted(((first[value], second[value]) for value in first.keys() | second.keys()), key=sum)
-    enough = least * (n + m) / min(n, m)
-    now = then = merged = 0
+def _grouped(rows: list[tuple[float, float]], enough: float) -> Floats:
+    """Return the rows of both samples' counts, those with fewer than `enough` items as one, which has enough."""
+    rows = sorted(rows, key=sum)
+    now = then = 0.0
+    merged = 0
     while merged < len(rows) and (0 < now + then < enough or sum(rows[merged]) < enough):
         now, then, merged = now + rows[merged][0], then + rows[merged][1], merged + 1
     return np.array([*([(now, then)] if merged else []), *rows[merged:]], dtype=np.float64)

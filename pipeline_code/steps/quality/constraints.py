@@ -9,6 +9,7 @@ from typing import Any
 from ..model import Column, Monitor, value_text
 from .profile import Profile
 
+DOMAIN = 120  # texts beyond which a column's values are no list that a batch must keep to
 OVERRIDES = ("monitoringConfigOverrides", "monitoring_config_overrides")
 
 
@@ -113,8 +114,10 @@ def suggest(profile: Profile, columns: Sequence[Column], monitor: Monitor) -> di
             "completeness": column.completeness,
         }
         if column.categories is not None:
-            legal = [value_text(value) for value in described[column.name].values]
-            feature["string_constraints"] = {"domains": legal or sorted(column.categories)}
+            domains = [value_text(value) for value in described[column.name].values]
+            if not domains and not column.others and len(column.categories) <= DOMAIN:
+                domains = sorted(column.categories)
+            feature["string_constraints"] = {"domains": domains}
         else:
             feature["num_constraints"] = {"is_non_negative": column.minimum >= 0}
         if described[column.name].required:

@@ -44,12 +44,21 @@ def _cumulated(points: Points) -> Floats:
     return np.concatenate(([0.0], np.cumsum(points.counts))) / points.total
 
 
-def categorical_distance(first: Counter[str], second: Counter[str]) -> float:
-    """Return the largest difference of a value's share (LInfinity)."""
-    n, m = first.total(), second.total()
+def categorical_distance(
+    first: Counter[str], second: Counter[str], others: tuple[float, float] = (0.0, 0.0)
+) -> float:
+    """Return the largest difference of a value's share (LInfinity).
+
+    Parameters
+    ----------
+    others
+        Items of each side whose values aren't told: they have a part in the whole, but are compared with nothing.
+    """
+    n, m = first.total() + others[0], second.total() + others[1]
     if not n or not m:
         return 0.0
-    return max(abs(first[value] / n - second[value] / m) for value in first.keys() | second.keys())
+    both = first.keys() | second.keys()
+    return max((abs(first[value] / n - second[value] / m) for value in both), default=0.0)
 
 
 def robust(distance: float, n: float, m: float, *, error: float = 0.0) -> float:

@@ -12,6 +12,9 @@ from .constraints import Config
 from .distance import categorical_distance, robust, simple_distance
 from .profile import ColumnProfile, Points
 
+# Largest share of a text that a summary of very many may leave out (`texts.KEPT`).
+UNTOLD = 1 / 16_384
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -99,22 +102,31 @@ class _Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class _Texts:
-    """Two distributions over texts, the batch's first."""
+    """Two distributions over texts, the batch's first, and how many items' texts are too many to be told."""
 
     now: Counter[str]
     then: Counter[str]
-    error = 0.0
+    others: tuple[float, float]
 
     @property
     def sizes(self) -> tuple[float, float]:
-        return float(self.now.total()), float(self.then.total())
+        return self.now.total() + self.others[0], self.then.total() + self.others[1]
+
+    @property
+    def error(self) -> float:
+        """By how much a share may be off: a text that isn't told is rarer than all that are, or than `UNTOLD`."""
+        return sum(
+            max(UNTOLD, min(counts.values(), default=0) / size)
+            for counts, size, others in zip((self.now, self.then), self.sizes, self.others, strict=True)
+            if others
+        )
 
     @property
     def simple(self) -> float:
-        return categorical_distance(self.now, self.then)
+        return categorical_distance(self.now, self.then, self.others)
 
     def chance(self, simple: float) -> float:
-        return largest_difference(self.now, self.then, simple)
+        return largest_difference(self.now, self.then, max(0.0, simple - self.error), self.others)
 
 
 def _sides(column: ColumnProfile, before: ColumnProfile) -> _Numbers | _Texts | None:
@@ -122,7 +134,9 @@ def _sides(column: ColumnProfile, before: ColumnProfile) -> _Numbers | _Texts | 
     if column.points is not None and before.points is not None:
         return _Numbers(now=column.points, then=before.points)
     now, then = column.as_categories(), before.as_categories()
-    return None if now is None or then is None else _Texts(now=now, then=then)
+    if now is None or then is None:
+        return None
+    return _Texts(now=now, then=then, others=(float(column.others), float(before.others)))
 
 
 def _judge(
@@ -135,7 +149,7 @@ def _judge(
     method = ("Robust" if config.robust else "Simple") + ("" if numeric else " LInfinity")
     if isinstance(found, _Texts) and config.chi_squared:
         method = "ChiSquared"
-        p_value, freedom = chi_squared(found.now, found.then)
+        p_value, freedom = chi_squared(found.now, found.then, found.others)
         drifted = p_value < threshold
         able = power.of_chi_squared(*sizes, threshold, freedom)
     else:

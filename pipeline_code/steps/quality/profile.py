@@ -62,6 +62,10 @@ class ColumnProfile:
         Distribution of a numeric column.
     categories
         Distribution of a string column: value to count.
+    others
+        Cells of a string column whose values are too many to be told; they are in no category.
+    distinct
+        How many values a string column has, where that is an estimate.
     mean, std_dev, total, minimum, maximum
         Of a numeric column; 0 where nothing is present.
     """
@@ -74,6 +78,8 @@ class ColumnProfile:
     illegal: int = 0
     points: Points | None = None
     categories: Counter[str] | None = None
+    others: int = 0
+    distinct: int | None = None
     mean: float = 0.0
     std_dev: float = 0.0
     total: float = 0.0

@@ -7,6 +7,7 @@ Model Monitor doesn't know. See https://arxiv.org/abs/1603.05346 for the sketch 
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -81,12 +82,16 @@ def _buckets(points: Points) -> list[dict[str, float]]:
 def points_of(distribution: dict[str, Any]) -> Points | None:
     """Return the distribution that a KLL description holds: its sketch, else its buckets, else nothing.
 
+    Deequ's own spelling is read too: the sketch's data as a text, buckets with ``low_value`` and ``high_value``.
+
     Raises
     ------
     KeyError, TypeError, ValueError
         It isn't such a description.
     """
-    sketch = distribution.get("sketch", {}).get("data") or []
+    sketch = (distribution.get("sketch") or {}).get("data") or []
+    if isinstance(sketch, str):
+        sketch = json.loads(sketch)
     if len(sketch) > LEVELS:
         raise ValueError(f"a sketch has at most {LEVELS} levels, got {len(sketch)}")
     numbers = np.array([float(value) for held in sketch for value in held])
@@ -98,7 +103,7 @@ def points_of(distribution: dict[str, Any]) -> Points | None:
         return Points(values, counts, error=_error(distribution, len(sketch)))
     buckets = distribution.get("buckets") or []
     if buckets:
-        edges = np.array([float(bucket["upper_bound"]) for bucket in buckets])
+        edges = np.array([float(_either(bucket, "upper_bound", "high_value")) for bucket in buckets])
         counts = np.array([float(bucket["count"]) for bucket in buckets])
         _refuse_unless(
             bool(np.isfinite(edges).all() and (np.diff(edges) >= 0).all()),
@@ -107,6 +112,10 @@ def points_of(distribution: dict[str, Any]) -> Points | None:
         _refuse_unless(bool(np.isfinite(counts).all() and (counts >= 0).all()), "a count must be at least 0")
         return Points(edges, counts, edges=True)
     return None
+
+
+def _either(described: dict[str, Any], key: str, other: str) -> Any:
+    return described[key] if key in described else described[other]
 
 
 def _error(distribution: dict[str, Any], height: int) -> float:
