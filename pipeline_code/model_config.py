@@ -30,7 +30,7 @@ import yaml
 
 from pipeline_code.hyperparameters import compiled
 from pipeline_code.mapping import Mapping, ModelConfigError
-from pipeline_code.steps.model import Column, Evaluation, Holdout, Model, Monitor, Value
+from pipeline_code.steps.model import Column, Evaluation, Holdout, Model, Monitor, RetrainAfter, Value
 
 __all__ = ["DataFiles", "InstanceTypes", "ModelConfig", "ModelConfigError", "Thresholds", "load_model"]
 
@@ -361,6 +361,7 @@ def _monitor(given: Mapping) -> Monitor:
         domain_content_threshold=share("domain_content_threshold"),
         completeness_confidence=confidence("completeness_confidence"),
         drift_confidence=confidence("drift_confidence"),
+        retrain_after=_retrain_after(given.mapping("retrain_after", default={})),
     )
     given.done()
     if result.categorical_drift_method == "ChiSquared" and not result.categorical_comparison_threshold:
@@ -368,4 +369,13 @@ def _monitor(given: Mapping) -> Monitor:
             "categorical_comparison_threshold",
             "must be above 0 with ChiSquared, the p-value below which a feature has drifted, got 0.0",
         )
+    return result
+
+
+def _retrain_after(given: Mapping) -> RetrainAfter:
+    of = given.integer("of", default=RetrainAfter.of, low=1, high=20)
+    result = RetrainAfter(
+        drifted=given.integer("drifted", default=RetrainAfter.drifted, low=1, high=of), of=of
+    )
+    given.done()
     return result

@@ -11,6 +11,7 @@ from cdk_mlops import (
     BatchSchedule,
     FlexibleWindow,
     OperatorRole,
+    RetrainAfter,
     RetrainOnDriftRule,
     ScheduledInferencePipeline,
 )
@@ -86,6 +87,7 @@ class ScheduledStageStack(StageStack):
             data_bucket=self.data,
             registry=self.registry,
             retrain_on=model.retrain_on,
+            retrain_after=RetrainAfter(drifted=model.retrain_after[0], of=model.retrain_after[1]),
             reminder_days=model.reminder_days,
         )
         if self.stage_settings.name == "prod":

@@ -150,6 +150,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetrainAfter:
+    """How many of the last batches must have drifted before a drift retrains; 1 of 1 is every drift."""
+
+    drifted: int = 1
+    of: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Monitor:
     """How a batch is compared with the baseline; names as in Model Monitor's constraints.json.
 
@@ -170,6 +178,8 @@ class Monitor:
         How sure the check must be, over all columns together, that more is missing than in the baseline.
     drift_confidence
         How sure it must be, over all features together, that a ``Robust`` distance isn't chance.
+    retrain_after
+        How often a batch must have drifted before the model is retrained; no step needs it.
     """
 
     comparison_method: Literal["Robust", "Simple"] = "Robust"
@@ -180,6 +190,7 @@ class Monitor:
     domain_content_threshold: float = 1.0
     completeness_confidence: float = 0.999
     drift_confidence: float = 0.99
+    retrain_after: RetrainAfter = RetrainAfter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,9 +244,15 @@ class Model:
                 "missing": tuple(described["missing"]),
                 "holdout": Holdout(**described["holdout"]),
                 "evaluation": Evaluation(**described["evaluation"]),
-                "monitor": Monitor(**described["monitor"]),
+                "monitor": _monitor(described["monitor"]),
             }
         )
+
+
+def _monitor(described: dict[str, Any]) -> Monitor:
+    given = dict(described)
+    given["retrain_after"] = RetrainAfter(**given.get("retrain_after", {}))
+    return Monitor(**given)
 
 
 def read_model(path: Path) -> Model:

@@ -21,7 +21,7 @@ from cdk_mlops.people_roles import DataScientistRole, OperatorRole, PipelineUser
 from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.pipeline_alerts import PipelineAlerts
 from cdk_mlops.pipeline_definition import PipelineDefinition
-from cdk_mlops.retrain_on_drift_rule import FailedStep, RetrainOnDriftRule
+from cdk_mlops.retrain_on_drift_rule import FailedStep, RetrainAfter, RetrainOnDriftRule
 from cdk_mlops.roles import InferenceRole, TrainRole
 from cdk_mlops.run_recorder import RunRecorder
 from cdk_mlops.sagemaker_pipeline import SageMakerPipeline, SageMakerPipelineProvider
@@ -60,6 +60,7 @@ __all__ = [
     "PipelineDefinition",
     "PipelineUsers",
     "RegistryStage",
+    "RetrainAfter",
     "RetrainOnDriftRule",
     "RunRecorder",
     "SageMakerPipeline",
