@@ -54,6 +54,8 @@ def world() -> World:
         (["drift", "drift"], 3, 3, True),
         (["drift", "violation"], 3, 3, False),
         (["violation", "violation"], 2, 3, False),
+        (["drift", "violation", "violation"], 2, 2, True),
+        (["drift", "ok", "violation"], 2, 2, False),
         (["drift", "ok", "drift", "ok"], 3, 5, True),
         (["drift"] * 30, 20, 20, True),
     ],

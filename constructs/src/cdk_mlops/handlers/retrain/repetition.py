@@ -1,7 +1,7 @@
 """Whether drift has lasted: k of the last n batches, each compared with the version that is in use now.
 
-Only a drift is counted. A batch that was violated counts among the n, as one that didn't show a drift. Checks leave no
-record and so never count. A record that can't be read is retried, not taken for a batch without drift: whoever asked
+A batch that broke a constraint says nothing about the world and is passed over. Checks leave no record and so never
+count. A record that can't be read is retried, not taken for a batch without drift: whoever asked
 to wait for k batches must not wait for ever.
 """
 
@@ -11,7 +11,8 @@ from retrain.triggers import Trigger
 from shared.history import folder
 from shared.objects import ObjectStore
 
-DRIFT = "drift"
+DRIFT, VIOLATION = "drift", "violation"
+MOST_READ = 100  # records, however many of them are passed over
 
 
 def too_few(store: ObjectStore, model_name: str, trigger: Trigger, drifted: int, of: int) -> str:
@@ -42,13 +43,16 @@ def _verdicts(store: ObjectStore, model_name: str, trigger: Trigger, of: int) ->
     keys = [item.key for item in store.listing(folder(model_name)) if item.key.endswith(".json")]
     own = [place for place, key in enumerate(keys) if key.endswith(f"-{trigger.execution_id}.json")]
     found = [DRIFT]  # this batch, whose record may be late
-    for key in reversed(keys[: own[0]] if own else keys):
+    earlier = keys[: own[0]] if own else keys
+    for key in reversed(earlier[-MOST_READ:]):
         if len(found) == of:
             break
         record = store.read_json(key)
         if record is None:
             continue
+        verdict = str(record.value.get("verdict", ""))
         # another version has another baseline: what drifted from it may be what this one was trained on
-        if not trigger.model_version or record.value.get("model_version") == trigger.model_version:
-            found.append(str(record.value.get("verdict", "")))
+        same = not trigger.model_version or record.value.get("model_version") == trigger.model_version
+        if same and verdict != VIOLATION:
+            found.append(verdict)
     return found
