@@ -168,6 +168,30 @@ def test_the_chance_of_missing_cells_is_that_of_scipy(cells: int, share: float, 
     assert measured == pytest.approx(stats.betabinom.sf(missing - 1, cells, a, b), rel=1e-4, abs=1e-10)
 
 
+@pytest.mark.parametrize("seen", [math.inf, 1_000, 10_000_000])
+@pytest.mark.parametrize("more", [0.0, 1.5, 4.0, 8.0, 500.0])
+def test_the_chance_of_missing_cells_is_that_of_scipy_in_a_hundred_million_rows(
+    seen: float, more: float
+) -> None:
+    cells, share = 100_000_000, 0.01
+    a, b = share * seen + 0.5, (1 - share) * seen + 0.5
+    spread = cells * math.sqrt(share * (1 - share) * (1 / cells + 1 / seen))
+    missing = min(cells, int(cells * share + more * spread) + 1)
+
+    chance = more_missing_than_chance(missing, cells, share, seen)
+
+    if math.isinf(seen):
+        assert chance == pytest.approx(stats.binom.sf(missing - 1, cells, share), rel=1e-3, abs=1e-15)
+    else:
+        # in so many cells the share of missing ones is the beta law's but for a normal error
+        law = stats.beta(a, b)
+        expected = law.sf(missing / cells)
+        if seen < cells / 1_000:
+            assert chance == pytest.approx(expected, rel=1e-2, abs=1e-12)
+        else:
+            assert chance >= expected
+
+
 def test_a_rule_of_completeness_allows_nothing_to_be_missing() -> None:
     assert more_missing_than_chance(1, 48, 0.0, math.inf) == 0.0
     assert more_missing_than_chance(1, 48, 0.0, 800) > 0.01
