@@ -59,7 +59,7 @@ def check_and_prepare(
     batch = inputs / "batch"
     names = [path.relative_to(batch).as_posix() for path in data_files(batch)]
     destinations(names, output / "prepared")  # before anything is written: a verdict that delivers must hold
-    verdict, files, message = check(
+    verdict, message = check(
         model,
         batch,
         inputs,
@@ -69,7 +69,7 @@ def check_and_prepare(
     )
     prepared = folder_of(output, "prepared")
     if verdict.delivers:
-        write_prepared(model, files, prepared)
+        write_prepared(model, batch, prepared, checked=True)
     else:
         write_nothing(verdict.message, prepared)
     return f"{message} {verdict.message}" if verdict.verdict != "ok" else message

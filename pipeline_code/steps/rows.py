@@ -13,6 +13,7 @@ from .model import Column, Model, Value
 from .program import DataError, one_line
 
 SHOWN = 40  # characters of a cell that a message repeats
+REQUIRED = "is missing, and model.yaml requires it"
 CACHED = 20_000  # cells of a column whose meaning is remembered
 
 
@@ -133,6 +134,13 @@ def decoded(content: bytes, offset: int = 0) -> str:
     return text.removeprefix("\ufeff") if offset == 0 else text
 
 
+def id_fault(cell: str) -> str:
+    """Return why a cell can't be an id in a file of predictions, or nothing."""
+    if cell.isprintable() and "," not in cell and '"' not in cell:
+        return ""
+    return f"'{cell[:SHOWN]}' holds a comma, quote or line break, or what can't be printed"
+
+
 class RowReader:
     """Reads the rows of one file, whole or part by part.
 
@@ -207,15 +215,13 @@ class RowReader:
 
     def unreadable(self, why: str, line: int = 0) -> None:
         """Note that the file can't be read, or not beyond a line."""
-        self._problem("unreadable", line, "", why)
+        self.note("unreadable", line, "", why)
 
     def empty(self) -> None:
         """Note that the file holds nothing."""
-        self._problem("missing_column", 0, "", f"the file is empty; expected {', '.join(self.names)}")
+        self.note("missing_column", 0, "", f"the file is empty; expected {', '.join(self.names)}")
 
-    def feed(
-        self, text: str, rows: FileRows, *, last: bool = True, settle: bool = False
-    ) -> int | None:
+    def feed(self, text: str, rows: FileRows, *, last: bool = True, settle: bool = False) -> int | None:
         """Read the rows of a text, which begins with a row.
 
         Parameters
@@ -250,7 +256,7 @@ class RowReader:
                         return done
                     if is_header:
                         continue
-                self._row(cells, self.order, first_line, rows)
+                self.take(cells, first_line, rows)
         except csv.Error as error:
             if not last and "unexpected end of data" in str(error):
                 return done
@@ -268,35 +274,36 @@ class RowReader:
         wanted = [name.casefold() for name in self.names]
         if not set(given) & set(wanted):
             if self.header:
-                self._problem("header", line, "", f"expected the header {self.layout}")
+                self.note("header", line, "", f"expected the header {self.layout}")
             return straight, False
         self._allow_header(cells, line)
         self.width, self.layout = len(cells), "as the header"
         known = set(wanted)
         for cell in cells:
             if cell.casefold() not in known:
-                self._problem("extra_column", line, cell[:SHOWN], "is not a column of model.yaml")
+                self.note("extra_column", line, cell[:SHOWN], "is not a column of model.yaml")
         for name in self.names:
             if name.casefold() not in given:
-                self._problem("missing_column", line, name, "is not in the header")
+                self.note("missing_column", line, name, "is not in the header")
         for name in wanted:
             if given.count(name) > 1:
-                self._problem("extra_column", line, cells[given.index(name)], "is in the header twice")
+                self.note("extra_column", line, cells[given.index(name)], "is in the header twice")
         return [given.index(name) if name in given else -1 for name in wanted], True
 
     def _allow_header(self, cells: list[str], line: int) -> None:
         if self.header is False:
             shown = ",".join(cells)[:SHOWN]
-            self._problem(
+            self.note(
                 "header", line, "", f"'{shown}' is a header row; batches have none (model.yaml, batch.header)"
             )
 
-    def _row(self, cells: list[str], order: list[int], line: int, rows: FileRows) -> None:
+    def take(self, cells: list[str], line: int, rows: FileRows) -> None:
+        """Take a row's cells, in the order of the file, which must be known."""
         if len(cells) != self.width:
             kind = "missing_column" if len(cells) < self.width else "extra_column"
-            self._problem(kind, line, "", f"has {len(cells)} cells; expected {self.width}: {self.layout}")
+            self.note(kind, line, "", f"has {len(cells)} cells; expected {self.width}: {self.layout}")
             return
-        places = order
+        places = self.order or []
         self.row += 1
         if self.model.id_column is None:
             rows.ids.append(str(self.row))
@@ -309,16 +316,11 @@ class RowReader:
     def _id(self, cell: str, line: int) -> str:
         name = str(self.model.id_column)
         if cell in self.missing:
-            self._problem("missing", line, name, "every row needs an id")
-        elif any(letter in ',"' or not letter.isprintable() for letter in cell):
-            self._problem(
-                "type",
-                line,
-                name,
-                f"'{cell[:SHOWN]}' holds a comma, quote or line break, or what can't be printed",
-            )
+            self.note("missing", line, name, "every row needs an id")
+        elif fault := id_fault(cell):
+            self.note("type", line, name, fault)
         elif cell in self.ids or self.known_id(cell):
-            self._problem("value", line, name, f"'{cell[:SHOWN]}' is the id of an earlier row too")
+            self.note("value", line, name, f"'{cell[:SHOWN]}' is the id of an earlier row too")
         self.ids.add(cell)
         return cell
 
@@ -326,22 +328,22 @@ class RowReader:
         cache = self.cached[column.name]
         known = cache.get(cell)
         if known is None:
-            known = self._meaning(column, cell)
+            known = self.meaning(column, cell)
             if len(cache) < CACHED:
                 cache[cell] = known
         value, kind, text = known
         if kind:
-            self._problem(kind, line, column.name, text)
+            self.note(kind, line, column.name, text)
         return value
 
-    def _meaning(self, column: Column, cell: str) -> tuple[Value | None, str, str]:
+    def meaning(self, column: Column, cell: str) -> tuple[Value | None, str, str]:
         """Return a cell's value, and the kind and text of its problem."""
         if cell in self.missing:
             needed = column.required or column is self.model.target
             return (
                 None,
                 "missing" if needed else "",
-                "is missing, and model.yaml requires it" if needed else "",
+                REQUIRED if needed else "",
             )
         shown = f"'{cell[:SHOWN]}'"
         try:
@@ -357,7 +359,8 @@ class RowReader:
             return value, "value", f"{shown} {fault}"
         return value, "", ""
 
-    def _problem(self, kind: str, line: int, column: str, text: str) -> None:
+    def note(self, kind: str, line: int, column: str, text: str) -> None:
+        """Add a problem."""
         # a cell, a header or a file's name may hold anything; what is said of it is a line
         self.problems.append(Problem(kind, one_line(self.name), line, one_line(column), one_line(text)))
 

@@ -115,7 +115,7 @@ def _structure(current: Profile, constraints: Mapping[str, FeatureConstraint]) -
     for problem in current.problems:
         if problem.kind in STRUCTURE or problem.column not in names:
             key = problem.kind, problem.column
-            counts[key] += 1
+            counts[key] += problem.times
             first.setdefault(key, str(problem))
     found = [
         Violation(

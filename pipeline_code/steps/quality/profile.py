@@ -138,7 +138,7 @@ def profile_rows(
         What reading them found.
     """
     widths = sum(
-        1 for p in problems if p.line and not p.column and p.kind in ("missing_column", "extra_column")
+        p.times for p in problems if p.line and not p.column and p.kind in ("missing_column", "extra_column")
     )
     return Profile(
         rows=sum(rows.rows for rows in files) + widths,
@@ -175,19 +175,43 @@ def _profile_column(column: Column, values: list[Value | None], faults: Counter[
 def with_numbers(profile: ColumnProfile, numbers: Floats) -> ColumnProfile:
     """Return the profile with the distribution and moments of a numeric column's values."""
     values, counts = np.unique(numbers, return_counts=True)
-    profile = replace(profile, points=Points(values, counts.astype(np.float64)))
-    if not len(numbers):
+    return with_points(profile, Points(values, counts.astype(np.float64)))
+
+
+def with_points(profile: ColumnProfile, points: Points) -> ColumnProfile:
+    """Return the profile with a distribution that is known value by value, and its moments."""
+    profile = replace(profile, points=points)
+    if not len(points.values):
         return profile
+    number = points.total
     with np.errstate(over="ignore", invalid="ignore"):
-        moments = np.array([numbers.mean(), numbers.std(), numbers.sum()])
+        total = float(np.dot(points.values, points.counts))
+        squares = float(np.dot((points.values - total / number) ** 2, points.counts))
+    return with_moments(profile, number, total, squares, float(points.values[0]), float(points.values[-1]))
+
+
+def with_moments(
+    profile: ColumnProfile, number: float, total: float, squares: float, minimum: float, maximum: float
+) -> ColumnProfile:
+    """Return the profile with the moments of so many numbers.
+
+    Parameters
+    ----------
+    total
+        Their sum.
+    squares
+        Sum of the squared deviations from the mean.
+    """
     # JSON knows no infinity: what numbers such as 1e308 add up to is told as the largest that it knows
     most = sys.float_info.max
-    mean, std_dev, total = np.nan_to_num(moments, nan=most, posinf=most, neginf=-most).tolist()
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = np.array([total / number, np.sqrt(np.float64(squares) / number), total])
+    told = np.nan_to_num(moments, nan=most, posinf=most, neginf=-most).tolist()
     return replace(
         profile,
-        mean=mean,
-        std_dev=std_dev,
-        total=total,
-        minimum=float(values[0]),
-        maximum=float(values[-1]),
+        mean=told[0],
+        std_dev=told[1],
+        total=told[2],
+        minimum=minimum,
+        maximum=maximum,
     )
