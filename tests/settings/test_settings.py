@@ -337,3 +337,16 @@ def test_the_app_needs_no_node_but_its_own(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     assert (tmp_path / "out" / "ProdStack.template.json").exists()
+
+
+def test_how_often_a_batch_must_have_drifted_is_what_model_yaml_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load({}).models[0].retrain_after == (1, 1)
+    described = json.loads((ROOT / "pipeline_code/definitions/mammography/model.json").read_text())
+    described["monitor"]["retrain_after"] = {"drifted": 2, "of": 3}
+    (tmp_path / "mammography").mkdir()
+    (tmp_path / "mammography" / "model.json").write_text(json.dumps(described))
+    monkeypatch.setenv("MLOPS_DEFINITIONS", str(tmp_path))
+
+    assert load({"models": [{"folder": "mammography"}]}).models[0].retrain_after == (2, 3)
