@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -343,10 +344,11 @@ def test_how_often_a_batch_must_have_drifted_is_what_model_yaml_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert load({}).models[0].retrain_after == (1, 1)
-    described = json.loads((ROOT / "pipeline_code/definitions/mammography/model.json").read_text())
+    compiled = tmp_path / "definitions"
+    shutil.copytree(ROOT / "pipeline_code" / "definitions", compiled)
+    described = json.loads((compiled / "mammography" / "model.json").read_text())
     described["monitor"]["retrain_after"] = {"drifted": 2, "of": 3}
-    (tmp_path / "mammography").mkdir()
-    (tmp_path / "mammography" / "model.json").write_text(json.dumps(described))
-    monkeypatch.setenv("MLOPS_DEFINITIONS", str(tmp_path))
+    (compiled / "mammography" / "model.json").write_text(json.dumps(described))
+    monkeypatch.setenv("MLOPS_DEFINITIONS", str(compiled))
 
     assert load({"models": [{"folder": "mammography"}]}).models[0].retrain_after == (2, 3)
