@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from .profile import Floats, Points
 
-# Distinct values, and these times the items of the smaller sample, up to which the permutation law is computed: 10 ms.
-EXACT_VALUES, EXACT_WORK = 1_000, 500_000
+# Distinct values, and multiplications, up to which the permutation law is computed: 10 ms at most.
+EXACT_VALUES, EXACT_WORK = 1_000, 5_000_000
 # Differences that are equal but for rounding.
 EQUAL = 1e-9
 # Below it, 1 less what stays inside has lost its digits; the limit law goes on.
@@ -32,8 +32,8 @@ def kolmogorov_smirnov(first: Points, second: Points, distance: float) -> float:
     known_in_part = first.edges or second.edges or first.error or second.error
     if known_in_part or max(len(first.values), len(second.values)) > EXACT_VALUES:
         return limit
-    grid, together = _together(first, second)
-    if not _is_small(len(grid), first.total, second.total):
+    together = _together(first, second)
+    if not _is_small(together, first.total, second.total):
         return limit
     return _permuted(together, first.total, second.total, distance, limit, cumulative=True)
 
@@ -54,7 +54,7 @@ def largest_difference(
     n, m = first.total() + others[0], second.total() + others[1]
     together = np.array([first[value] + second[value] for value in first.keys() | second.keys()], dtype=float)
     limit = _union_bound(together, n, m, distance)
-    if any(others) or not _is_small(len(together), n, m):
+    if any(others) or not _is_small(together, n, m):
         return limit
     return _permuted(together, n, m, distance, limit, cumulative=False)
 
@@ -157,15 +157,17 @@ def _grouped(rows: list[tuple[float, float]], enough: float) -> Floats:
     return np.array([*([(now, then)] if merged else []), *rows[merged:]], dtype=np.float64)
 
 
-def _together(first: Points, second: Points) -> tuple[Floats, Floats]:
-    """Return the distinct values of both samples, and how many items each has in both together."""
-    grid, where = np.unique(np.concatenate((first.values, second.values)), return_inverse=True)
+def _together(first: Points, second: Points) -> Floats:
+    """Return how many items each distinct value has in both samples together, values ascending."""
+    _, where = np.unique(np.concatenate((first.values, second.values)), return_inverse=True)
     counts = np.bincount(where, weights=np.concatenate((first.counts, second.counts)))
-    return grid, counts.astype(np.float64)
+    return counts.astype(np.float64)
 
 
-def _is_small(values: int, n: float, m: float) -> bool:
-    return values <= EXACT_VALUES and values * min(n, m) <= EXACT_WORK and max(n, m) <= EXACT_WORK
+def _is_small(together: Floats, n: float, m: float) -> bool:
+    size = min(n, m) + 1
+    work = max(n, m) + size * float(np.minimum(together + 1, size).sum())
+    return len(together) <= EXACT_VALUES and work <= EXACT_WORK
 
 
 def _permuted(
