@@ -15,6 +15,7 @@ from pipeline_code.steps import check_batch, data_quality
 from pipeline_code.steps.quality import page_files
 from pipeline_code.steps.quality.page import render
 from pipeline_code.steps.quality.page_style import CSS
+from pipeline_code.steps.quality.report import write_metrics
 from tests.steps.page_kit import (
     Reader,
     categorical,
@@ -166,7 +167,7 @@ def test_a_batch_too_small_to_tell_says_of_which_features() -> None:
 
     page = drifted_page(verdict=found)
 
-    assert "Too few rows to tell. In Density and Shape so few rows" in words(page).replace(" and  ", " and ")
+    assert "Too few rows to tell. In Density and Shape so few rows" in words(page)
     assert "Too few rows" not in words(drifted_page())
 
 
@@ -335,3 +336,49 @@ def test_a_baseline_of_model_monitor_without_names_is_compared_by_position() -> 
 
     assert "not known on both sides" not in page("_c0")
     assert "not known on both sides" in page("_c7")
+
+
+def test_a_distance_that_chance_explains_is_no_drift_and_says_so() -> None:
+    page = drifted_page(verdict=verdict(feature("Age", 0.3, method="Robust", p_value=0.2), kind="ok"))
+
+    assert "Age chance explains it" in section(page, "Distributions")
+
+
+def test_the_limit_of_chi_squared_is_one_of_the_p_value() -> None:
+    found = feature("Ward", 0.3, method="ChiSquared", p_value=0.02, threshold=0.01)
+
+    page = drifted_page(verdict=verdict(found, kind="ok"))
+
+    assert "Ward 0.300 p 0.01" in section(page, "Features by distance")
+    assert "within its limit" in section(page, "Distributions")
+    assert '<b style="left' not in page
+
+
+def test_features_that_were_not_compared_are_named() -> None:
+    page = drifted_page(verdict=verdict(feature("Age", 0.0), kind="ok", not_compared=["Ward", "Bed"]))
+
+    assert "Not compared, because a side holds no distribution of it: Ward and Bed ." in words(page)
+
+
+def test_what_cloudwatch_gets_is_named_as_model_monitor_names_it_and_bounded(
+    bench: Workbench, part1: Path, files: dict[str, Path]
+) -> None:
+    found = bench.check("run", part1 / "baseline", files[dataset.OUTLIERS])
+
+    lines = json.loads((bench.root / "run" / "out" / "report" / "metrics.json").read_text())["metrics"]
+    metrics = {line["MetricName"]: line for line in lines}
+    assert len(metrics) == 3 * len(found["features"])
+    age = next(item for item in found["features"] if item["name"] == "Age")
+    assert metrics["feature_baseline_drift_Age"]["Value"] == age["distance"]
+    assert metrics["feature_non_null_Age"]["Value"] == 1.0
+    assert metrics["feature_data_Age"]["StatisticValues"]["SampleCount"] == found["rows"]
+
+
+def test_of_many_features_the_first_fifty_are_measured(tmp_path: Path) -> None:
+    features = [[{"MetricName": f"feature_non_null_{place}", "Value": 1.0}] for place in range(60)]
+
+    write_metrics(tmp_path, features, container=tmp_path / "container")
+
+    bounded = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
+    assert [line["MetricName"] for line in bounded] == [f"feature_non_null_{place}" for place in range(50)]
+    assert len((tmp_path / "container" / "data_quality.jsonl").read_text().splitlines()) == 60

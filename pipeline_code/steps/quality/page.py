@@ -56,7 +56,7 @@ def render(
         _head(verdict, features, _rows(baseline), model, batch, moment),
         _next(verdict),
         _violations(verdict),
-        features_table(features, MOST_SHOWN),
+        features_table(features, MOST_SHOWN, _texts(verdict.get("not_compared"))),
         distributions(features, then, now, MOST_SHOWN),
         missing_values(then, now, MOST_SHOWN),
         trend_section(history, verdict, features, moment),
@@ -79,6 +79,10 @@ def _by_name(statistics: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for feature in (features if isinstance(features, list) else ())
         if isinstance(feature, dict)
     }
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _rows(statistics: dict[str, Any]) -> float | None:
@@ -164,16 +168,16 @@ def _head(
 
 
 def _low_power(verdict: dict[str, Any]) -> str:
-    weak = verdict.get("low_power")
-    if not isinstance(weak, list) or not weak:
+    weak = _texts(verdict.get("low_power"))
+    if not weak:
         return ""
     told = [name(item) for item in weak[:10]]
     if len(weak) > 10:
         told.append(f"{len(weak) - 10:,} more")
     return (
         f'<p class="note" id="low-power"><strong>Too few rows to tell.</strong> In {listed(told)} so few rows could'
-        " not have shown even a clear shift: that nothing was found there says little. Larger batches, or several"
-        " taken together, say more.</p>"
+        " not have shown a shift by half a standard deviation, or by 20 points of a value's share: that nothing was"
+        " found there says little. Larger batches, or several taken together, say more.</p>"
     )
 
 
@@ -223,7 +227,8 @@ def _foot() -> str:
     return (
         "<footer><p>Distance: the largest gap between the two cumulative distributions (of a text: between the"
         " shares of its values). Where the method is Robust, less what chance explains at these numbers of rows, so"
-        " that 0 is no more than noise. A feature has drifted where its distance is above its limit.</p>"
+        " that 0 is no more than noise. A feature has drifted where its distance is above its limit and chance"
+        " doesn't explain it, so many features considered; with ChiSquared, where its p-value is below its limit.</p>"
         "<p>The numbers are in verdict.json and statistics.json beside this page; they are what pipelines and alerts"
         " act on.</p></footer>"
     )

@@ -8,21 +8,21 @@ from typing import Any
 
 from .charts import draw, legend
 from .distributions import Bars, Histogram, compare, missing_share
-from .page_text import counted, finite, name, number, percent, plain, text
+from .page_text import counted, finite, listed, name, number, percent, plain, text
 
 Feature = dict[str, Any]
 # Steady features are folded away where there are more than this many.
 _OPEN = 6
 
 
-def features_table(features: Sequence[Feature], most: int) -> str:
-    """Return all features by their distance, those that drifted first."""
+def features_table(features: Sequence[Feature], most: int, not_compared: Sequence[str] = ()) -> str:
+    """Return all features by their distance, those that drifted first, and the names of those without one."""
     if not features:
         return (
             "<section><h2>Features by distance</h2><p>No feature could be compared with the training data.</p>"
-            "</section>"
+            f"{_left_out(not_compared)}</section>"
         )
-    span = max(max(_number(item, "distance"), _number(item, "threshold")) for item in features[:most]) or 0.01
+    span = max(max(_number(item, "distance"), _limit(item) or 0.0) for item in features[:most]) or 0.01
     rows = "".join(_row(item, span * 1.06) for item in features[:most])
     return (
         '<section><h2>Features by distance</h2><div class="table"><table>'
@@ -31,13 +31,43 @@ def features_table(features: Sequence[Feature], most: int) -> str:
         '<thead><tr><th scope="col">feature</th><th scope="col" class="distance">distance</th>'
         '<th scope="col" class="n">limit</th><th scope="col" class="n wide">mean in training</th>'
         '<th scope="col" class="n wide">mean in the batch</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>{_rest(features, most)}</section>"
+        f"<tbody>{rows}</tbody></table></div>{_rest(features, most)}{_left_out(not_compared)}</section>"
     )
+
+
+def _left_out(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    told = [name(item) for item in names[:10]]
+    if len(names) > 10:
+        told.append(f"{len(names) - 10:,} more")
+    return f'<p class="note">Not compared, because a side holds no distribution of it: {listed(told)}.</p>'
 
 
 def _number(item: Feature, key: str) -> float:
     known = finite(item.get(key))
     return 0.0 if known is None else max(known, 0.0)
+
+
+def _limit(item: Feature) -> float | None:
+    """Return the limit of the distance; ChiSquared's is one of the p-value."""
+    return None if item.get("method") == "ChiSquared" else finite(item.get("threshold"))
+
+
+def _limit_in_words(item: Feature) -> str:
+    shown = number(item.get("threshold"))
+    return f"p {shown}" if item.get("method") == "ChiSquared" else shown
+
+
+def _state(item: Feature) -> str:
+    if item.get("drifted"):
+        return "▲ drifted"
+    limit = _limit(item)
+    return (
+        "chance explains it"
+        if limit is not None and _number(item, "distance") > limit
+        else "within its limit"
+    )
 
 
 def _distance(item: Feature) -> str:
@@ -47,13 +77,14 @@ def _distance(item: Feature) -> str:
 
 def _row(item: Feature, span: float) -> str:
     drifted = bool(item.get("drifted"))
-    width, limit = (min(100.0, 100 * _number(item, key) / span) for key in ("distance", "threshold"))
+    width, limit = 100 * _number(item, "distance") / span, _limit(item)
+    line = "" if limit is None else f'<b style="left:{100 * limit / span:.1f}%"></b>'
     word = " drifted" if drifted else ""
     return (
         f'<tr class="{"drifted" if drifted else "steady"}"><th scope="row">{name(item.get("name"))}</th>'
         f'<td class="distance"><span class="far">{_distance(item)}{word}</span><span class="gauge" aria-hidden="true">'
-        f'<i style="width:{width:.1f}%"></i><b style="left:{limit:.1f}%"></b></span></td>'
-        f'<td class="n">{number(item.get("threshold"))}</td>'
+        f'<i style="width:{width:.1f}%"></i>{line}</span></td>'
+        f'<td class="n">{_limit_in_words(item)}</td>'
         f'<td class="n wide">{number(item.get("before"), "-")}</td>'
         f'<td class="n wide">{number(item.get("after"), "-")}</td></tr>'
     )
@@ -83,7 +114,7 @@ def distributions(
     steady = [card for drifted, card in cards if not drifted]
     body = f'<div class="cards">{moved}</div>' if moved else ""
     if len(steady) > _OPEN:
-        told = f"{counted(len(steady), 'feature')} within their limits"
+        told = f"{counted(len(steady), 'feature')} that did not drift"
         body += f'<details class="more"><summary>{told}</summary><div class="cards">{"".join(steady)}</div></details>'
     elif steady:
         body = f'<div class="cards">{moved}{"".join(steady)}</div>'
@@ -96,7 +127,6 @@ def _card(item: Feature, then: Mapping[str, Feature], now: Mapping[str, Feature]
     key = str(item.get("name"))
     drifted = bool(item.get("drifted"))
     found = compare(then.get(key), now.get(key))
-    state = "▲ drifted" if drifted else "within its limit"
     drawn = (
         '<p class="note">Its distribution is not known on both sides, or spans more than can be drawn.</p>'
         if found is None
@@ -104,12 +134,12 @@ def _card(item: Feature, then: Mapping[str, Feature], now: Mapping[str, Feature]
     )
     return (
         f'<article class="card {"drifted" if drifted else "steady"}"><header><h3>{name(key)}</h3>'
-        f'<span class="state">{state}</span></header><p>{_details(item)}</p>{drawn}</article>'
+        f'<span class="state">{_state(item)}</span></header><p>{_details(item)}</p>{drawn}</article>'
     )
 
 
 def _details(item: Feature) -> str:
-    parts = [f"distance {_distance(item)}, limit {number(item.get('threshold'))}"]
+    parts = [f"distance {_distance(item)}, limit {_limit_in_words(item)}"]
     simple = finite(item.get("simple"))
     if simple is not None and simple != finite(item.get("distance")):
         parts.append(f"largest gap {simple:.3f} before chance is taken off")

@@ -92,10 +92,11 @@ def _card(item: dict[str, Any], batches: Sequence[dict[str, Any]]) -> str:
         f"Distance of {plain(feature)} in the last batches, oldest first: {', '.join(known) or 'not known'}."
     )
     drifted = "drifted" if item.get("drifted") else "steady"
+    limit = None if item.get("method") == "ChiSquared" else finite(item.get("threshold"))
     return (
         f'<article class="card {drifted}"><header><h3>{name(feature)}</h3>'
         f'<span class="state">now {known[-1] if known else "not known"}</span></header>'
-        f"{trend(points, finite(item.get('threshold')), told)}</article>"
+        f"{trend(points, limit, told)}</article>"
     )
 
 
