@@ -16,7 +16,7 @@ from .page_text import number, percent, plain, text
 WIDTH = 340
 LEFT, RIGHT, TOP, BOTTOM = 38, 8, 10, 22
 PLOT = 120
-ROW = 34
+ROW = 42
 # Shapes of a batch's verdict in a trend: what tells them apart without colour.
 MARKS = {"ok": "circle", "drift": "diamond", "violation": "cross"}
 
@@ -88,10 +88,10 @@ def _lying(bars: Bars, told: str) -> str:
         y = place * ROW
         new = " (not in training)" if not before else ""
         parts.append(f'<text x="0" y="{y + 11}" class="label">{text(label, 40)}{new}</text>')
-        for share, at, kind in ((before, y + 15, "was"), (after, y + 23, "now")):
+        for share, at, kind in ((before, y + 16, "was"), (after, y + 27, "now")):
             parts.append(
-                f'<rect x="0" y="{at}" width="{span * share / top:.1f}" height="7" class="{kind}"/>'
-                f'<text x="{span * share / top + 4:.1f}" y="{at + 7}" class="small">{percent(share)}</text>'
+                f'<rect x="0" y="{at}" width="{span * share / top:.1f}" height="9" class="{kind}"/>'
+                f'<text x="{span * share / top + 4:.1f}" y="{at + 8}" class="small">{percent(share)}</text>'
             )
     return _svg(len(bars.labels) * ROW + 2, told, parts)
 

@@ -57,7 +57,7 @@ tr.drifted th,tr.drifted .far { color:var(--orange); font-weight:600; }
 .mark.violation { stroke:var(--red); }
 .legend { list-style:none; display:flex; flex-wrap:wrap; gap:2px 20px; padding:0; margin:6px 0 12px; font-size:.9rem; }
 .legend svg { vertical-align:middle; }
-details { margin:6px 0; } summary { cursor:pointer; color:var(--soft); font-size:.9rem; padding:4px 0; }
+details { margin:6px 0; } .more { margin-top:16px; } summary { cursor:pointer; color:var(--soft); font-size:.9rem; padding:4px 0; }
 summary:focus-visible { outline:2px solid var(--blue); outline-offset:2px; }
 .more > summary { font-size:1rem; color:var(--ink); border:1px solid var(--line); border-radius:8px;
  padding:10px 14px; margin-bottom:12px; }
@@ -68,6 +68,6 @@ footer { margin-top:3em; color:var(--soft); font-size:.88rem; border-top:1px sol
   --red:#8f2320; --green:#1f5433; color-scheme:light; }
  main { max-width:none; padding:0; } h2,h3 { break-after:avoid; } tr,.next,.facts li { break-inside:avoid; }
  .cards { grid-template-columns:1fr 1fr; } body { font-size:11pt; } .gauge i,.badge,.mark { print-color-adjust:exact; }
- .table { overflow:visible; }
+ .table { overflow:visible; } .card details { display:none; }
 }
 """.strip()
