@@ -171,7 +171,8 @@ class RetrainOnDriftRule(Construct):
                 "TRAIN_PREFIX": prefix,
                 "RETRAIN_ON": retrain_on,
                 "REMINDER_DAYS": str(reminder_days),
-                **_repetition(repeated),
+                "RETRAIN_AFTER_DRIFTED": str(repeated.drifted),
+                "RETRAIN_AFTER_OF": str(repeated.of),
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
             },
             timeout=Duration.seconds(60),
@@ -190,12 +191,6 @@ class RetrainOnDriftRule(Construct):
 
     def _rule(self, construct_id: str, pattern: events.EventPattern) -> events.Rule:
         return events.Rule(self, construct_id, event_pattern=pattern, targets=[self.handler.as_target()])
-
-
-def _repetition(after: RetrainAfter) -> dict[str, str]:
-    if after.drifted == 1:
-        return {}
-    return {"RETRAIN_AFTER_DRIFTED": str(after.drifted), "RETRAIN_AFTER_OF": str(after.of)}
 
 
 def _parameters_of(pipelines: Sequence[Pipeline]) -> list[Statement]:
