@@ -349,6 +349,21 @@ def test_violations_carry_model_monitors_three_keys_and_one_of_its_six_types(
     assert {found["constraint_check_type"] for found in written["violations"]} < TYPES
 
 
+@pytest.mark.parametrize(("counts", "blind"), [([300.0, 400.0, 300.0], False), ([990.0, 5.0, 5.0], True)])
+def test_a_baseline_of_buckets_that_holds_nearly_all_in_one_cannot_show_a_shift(
+    counts: list[float], blind: bool
+) -> None:
+    buckets = Points(np.array([10.0, 20.0, 30.0]), np.array(counts), edges=True)
+    known = ColumnProfile(name="a", inferred_type="Fractional", present=1_000, missing=0, points=buckets)
+    values = np.repeat([5.0, 15.0, 25.0], np.array(counts, dtype=int))
+    batch = with_numbers(replace(known, points=None), values)
+    constraints = read_constraints({"features": [{"name": "a", "inferred_type": "Fractional"}]})
+
+    found = check(Profile(rows=1_000, columns=(batch,)), Profile(rows=1_000, columns=(known,)), constraints)
+
+    assert [(one.drifted, one.low_power) for one in found.comparisons] == [(False, blind)]
+
+
 def test_points_known_in_part_need_a_larger_difference() -> None:
     exact = Points(np.arange(100.0), np.full(100, 1e6))
     moved = Points(np.arange(100.0) + 0.5, np.full(100, 1e6))

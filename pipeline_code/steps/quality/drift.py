@@ -93,6 +93,12 @@ class _Numbers:
         return self.now.error + self.then.error
 
     @property
+    def blind(self) -> bool:
+        """Whether a bucket, inside of which nothing is known, holds most items: a shift may stay within it."""
+        sides = [side for side in (self.now, self.then) if side.edges and side.total]
+        return any(float(side.counts.max()) > side.total / 2 for side in sides)
+
+    @property
     def simple(self) -> float:
         return simple_distance(self.now, self.then)
 
@@ -107,6 +113,7 @@ class _Texts:
     now: Counter[str]
     then: Counter[str]
     others: tuple[float, float]
+    blind = False
 
     @property
     def sizes(self) -> tuple[float, float]:
@@ -165,7 +172,7 @@ def _judge(
         method=method,
         p_value=p_value,
         drifted=drifted,
-        low_power=not drifted and able < power.ENOUGH,
+        low_power=not drifted and (able < power.ENOUGH or found.blind),
         before=before.mean if known else None,
         after=column.mean if known else None,
     )
