@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_code.steps.quality.distributions import MOST_VALUES, Bars, Histogram, compare, pieces
+from pipeline_code.steps.quality.page import render
 from pipeline_code.steps.quality.page_text import number, percent, plain
 from tests.steps.page_kit import (
+    MOMENT,
     Reader,
     categorical,
     drifted_page,
@@ -32,6 +34,31 @@ NASTY = [
     "]]>&lt;&amp;&#0;",
     "x" * 10_000,
     "",
+]
+_KEYS = [
+    *(
+        "verdict",
+        "features",
+        "violations",
+        "rows",
+        "name",
+        "distance",
+        "threshold",
+        "drifted",
+        "before",
+        "method",
+    ),
+    *(
+        "p_value",
+        "low_power",
+        "checked_at",
+        "dataset",
+        "item_count",
+        "numerical_statistics",
+        "distribution",
+        "kll",
+    ),
+    *("common", "num_present", "num_missing", "sketch", "data", "buckets", "value", "count"),
 ]
 SHORT = st.one_of(st.sampled_from(NASTY), st.text(max_size=30))
 
@@ -181,3 +208,18 @@ def test_numbers_are_written_as_people_read_them(value: float, shown: str) -> No
 )
 def test_a_share_above_nothing_never_reads_as_zero(share: float, shown: str) -> None:
     assert percent(share) == shown
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(odd=st.dictionaries(st.sampled_from(_KEYS), JSON, max_size=6), history=st.lists(JSON, max_size=3))
+def test_whatever_the_files_hold_there_is_a_page(odd: dict[str, Any], history: list[Any]) -> None:
+    page = render(odd, statistics=odd, baseline=odd, history=history, checked_at=MOMENT)
+
+    assert Reader(page).elements[0][0] == "html"

@@ -81,6 +81,11 @@ def _by_name(statistics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _items(verdict: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    found = verdict.get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
 def _texts(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
@@ -92,7 +97,7 @@ def _rows(statistics: dict[str, Any]) -> float | None:
 
 def _ranked(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the features, those that drifted first, the farthest of each kind first."""
-    features = [item for item in verdict.get("features") or () if isinstance(item, dict)]
+    features = _items(verdict, "features")
     return sorted(features, key=lambda item: (not item.get("drifted"), -_or_zero(item.get("distance"))))
 
 
@@ -124,7 +129,7 @@ def sentence(verdict: dict[str, Any], features: Sequence[dict[str, Any]]) -> str
     if kind == "ok":
         return f"{rows} looks like the training data."
     if kind == "violation":
-        count = len(verdict.get("violations") or ())
+        count = len(_items(verdict, "violations"))
         return f"{rows} breaks {counted(count, 'rule')}, so it was not scored."
     drifted = [name(item.get("name")) for item in features if item.get("drifted")]
     told = drifted[:_NAMED]
@@ -158,7 +163,7 @@ def _head(
         (number(verdict.get("rows")), "rows in the batch"),
         (number(trained_rows), "rows in the training data"),
         (f"{drifted:,} of {len(features):,}", "features drifted"),
-        (f"{len(verdict.get('violations') or ()):,}", "rules broken"),
+        (f"{len(_items(verdict, 'violations')):,}", "rules broken"),
     ]
     items = "".join(f"<li><strong>{value}</strong><span>{told}</span></li>" for value, told in facts)
     return (
@@ -205,7 +210,7 @@ def _next(verdict: dict[str, Any]) -> str:
 
 
 def _violations(verdict: dict[str, Any]) -> str:
-    found = [item for item in verdict.get("violations") or () if isinstance(item, dict)]
+    found = _items(verdict, "violations")
     if not found:
         return ""
     rows = "".join(
