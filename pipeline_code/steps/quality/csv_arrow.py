@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from typing import Any
@@ -20,7 +21,7 @@ from .quantiles import Moments
 
 # Numbers that Arrow and Python read alike; all else is left to Python
 _PLAIN = r"^[ \t]*-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?[ \t]*$"
-_CONVERSION = re.compile(r"In CSV column #(\d+): CSV conversion error")
+_CONVERSION = re.compile(r"In CSV column #(\d+): (Row #\d+: )?CSV conversion error")
 
 
 def parse(content: bytes, offset: int, plan: Plan, layout: Layout, reader: RowReader) -> Parsed | None:
@@ -33,6 +34,8 @@ def parse(content: bytes, offset: int, plan: Plan, layout: Layout, reader: RowRe
     """
     if b"\0" in content or not content.isascii():
         decoded(content, offset)
+        if content.startswith(codecs.BOM_UTF8):  # Arrow would leave it out, wherever in the file it is
+            return None
     widths: Counter[str] = Counter()
     odd: list[str] = []
 

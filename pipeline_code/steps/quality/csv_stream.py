@@ -119,10 +119,11 @@ class CsvStream:
         text = decoded(block.content, block.offset)
         read = self.reader.feed(text, self.reader.part(), last=block.last, settle=True)
         self._tell()
-        if read is None or self.reader.order is None:
-            return block, read is not None
+        if read is None:
+            return block, False
         skipped = len(block.content) - len(text[read:].encode())
-        self.plan = Plan(self.reader.order, self.reader.width)
+        if self.reader.order is not None:
+            self.plan = Plan(self.reader.order, self.reader.width)
         return replace(block, content=block.content[skipped:], offset=block.offset + skipped), True
 
     def _by_rows(self, block: Block) -> bytes | None:

@@ -157,7 +157,9 @@ class Quantiles:
             fits = self._low <= least and most < self._low + EXACT
         if fits:
             places = (numbers - self._low).astype(np.int32)
-            if bool((places == numbers - self._low).all()):
+            if bool(
+                (places + float(self._low) == numbers).all()
+            ):  # not the other way: a tiny part would be lost
                 found = np.bincount(places, minlength=EXACT)
                 self._bins = found if self._bins is None else np.add(self._bins, found, out=self._bins)
                 return True
