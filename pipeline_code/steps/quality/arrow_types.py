@@ -60,7 +60,7 @@ def cells_as_typed(column: Column, array: Any, markers: Iterable[str]) -> Cells:
     kind = array.type
     if pa.types.is_null(kind):
         return no_cells(column, len(array))
-    if pa.types.is_dictionary(kind) and not (column.type == "string" and _is_text(kind.value_type)):
+    if pa.types.is_dictionary(kind) and not (column.type == "string" and is_text(kind.value_type)):
         array = array.dictionary_decode()
         kind = array.type
     if column.type != "string":
@@ -69,7 +69,7 @@ def cells_as_typed(column: Column, array: Any, markers: Iterable[str]) -> Cells:
         return mistyped_cells(column, array)
     if pa.types.is_dictionary(kind):
         return cells_of_texts(column, array, markers)
-    if _is_text(kind):
+    if is_text(kind):
         return cells_of_texts(column, array.dictionary_encode(), markers)
     if _is_number(kind) or pa.types.is_temporal(kind):
         encoded = array.dictionary_encode()
@@ -85,5 +85,6 @@ def _is_number(kind: Any) -> bool:
     )
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Return whether a type is that of texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -31,6 +31,8 @@ class Cells:
         Of the numbers.
     missing, mistyped, illegal
         How many cells have no value, a value of another type, a value that isn't legal.
+    absent
+        Whether the file lacks the column: that is told once, not cell by cell.
     """
 
     numbers: Floats | None = None
@@ -39,22 +41,23 @@ class Cells:
     missing: int = 0
     mistyped: int = 0
     illegal: int = 0
+    absent: bool = False
 
     def problems(self, *, required: bool) -> dict[str, int]:
         """Return kind of problem to how often it is there."""
         found = {
             "type": self.mistyped,
             "value": self.illegal,
-            "missing": self.missing if required else 0,
+            "missing": self.missing if required and not self.absent else 0,
         }
         return {kind: number for kind, number in found.items() if number}
 
 
-def no_cells(column: Column, rows: int) -> Cells:
-    """Return the cells of a column that the data lack."""
+def no_cells(column: Column, rows: int, *, absent: bool = False) -> Cells:
+    """Return cells without a value."""
     if column.type == "string":
-        return Cells(texts=Counter(), missing=rows)
-    return Cells(numbers=np.empty(0), missing=rows)
+        return Cells(texts=Counter(), missing=rows, absent=absent)
+    return Cells(numbers=np.empty(0), missing=rows, absent=absent)
 
 
 def cells_of_rows(column: Column, values: Sequence[Value | None], faults: Mapping[str, int]) -> Cells:

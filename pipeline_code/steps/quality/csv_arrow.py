@@ -78,7 +78,7 @@ def parse(content: bytes, offset: int, plan: Plan, layout: Layout, reader: RowRe
     cells = []
     for column, place in zip(layout.columns, places, strict=True):
         if place < 0:
-            cells.append(no_cells(column, table.num_rows))
+            cells.append(no_cells(column, table.num_rows, absent=True))
         elif column.type == "string":
             cells.append(cells_of_texts(column, arrays[str(place)], layout.model.missing))
         elif pa.types.is_string(arrays[str(place)].type):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ..model import Column
 from ..program import one_line
 from ..rows import REQUIRED, SHOWN, Problem, RowReader
-from .arrow_types import cells_as_typed, named, text_of
+from .arrow_types import cells_as_typed, is_text, named, text_of
 from .cells import Cells, no_cells
 from .ids import Ids, first_of, look_at
 from .layout import Layout
@@ -81,10 +81,15 @@ class ParquetStream:
     def _read(self, path: Path) -> None:
         texts = [column.name for column in self.layout.columns if column.type == "string"]
         with pq.ParquetFile(path) as file:
-            names, faults = named(file.schema_arrow.names, self.reader)
+            schema = file.schema_arrow
+        names, faults = named(schema.names, self.reader)
         for kind, wanted, text in faults:
             self._problem(kind, 0, wanted, text)
-        encoded = [name for column, name in names.items() if name is not None and column in texts]
+        encoded = [
+            name
+            for column, name in names.items()
+            if name is not None and column in texts and is_text(schema.field(name).type)
+        ]
         with pq.ParquetFile(path, read_dictionary=encoded, buffer_size=BUFFER) as file:
             rows = file.metadata.num_rows
             each = path.stat().st_size / max(1, rows)
@@ -103,7 +108,7 @@ class ParquetStream:
             for column in self.layout.columns:
                 name = names[column.name]
                 if name is None:
-                    cells.append(no_cells(column, batch.num_rows))
+                    cells.append(no_cells(column, batch.num_rows, absent=True))
                     continue
                 array = batch.column(batch.schema.get_field_index(name))
                 found = cells_as_typed(column, array, self.layout.model.missing)
