@@ -30,7 +30,16 @@ import yaml
 
 from pipeline_code.hyperparameters import compiled
 from pipeline_code.mapping import Mapping, ModelConfigError
-from pipeline_code.steps.model import Column, Evaluation, Holdout, Model, Monitor, RetrainAfter, Value
+from pipeline_code.steps.model import (
+    Column,
+    Evaluation,
+    Holdout,
+    Model,
+    ModelQuality,
+    Monitor,
+    RetrainAfter,
+    Value,
+)
 
 __all__ = ["DataFiles", "InstanceTypes", "ModelConfig", "ModelConfigError", "Thresholds", "load_model"]
 
@@ -362,6 +371,7 @@ def _monitor(given: Mapping) -> Monitor:
         completeness_confidence=confidence("completeness_confidence"),
         drift_confidence=confidence("drift_confidence"),
         retrain_after=_retrain_after(given.mapping("retrain_after", default={})),
+        model_quality=_model_quality(given.mapping("model_quality", default={})),
     )
     given.done()
     if result.categorical_drift_method == "ChiSquared" and not result.categorical_comparison_threshold:
@@ -369,6 +379,19 @@ def _monitor(given: Mapping) -> Monitor:
             "categorical_comparison_threshold",
             "must be above 0 with ChiSquared, the p-value below which a feature has drifted, got 0.0",
         )
+    return result
+
+
+def _model_quality(given: Mapping) -> ModelQuality:
+    def number(key: str, low: float, high: float) -> float:
+        return given.number(key, default=getattr(ModelQuality, key), low=low, high=high)
+
+    result = ModelQuality(
+        auc_margin=number("auc_margin", 0.0, 0.5),
+        calibration_margin=number("calibration_margin", 0.0, 1.0),
+        confidence=number("confidence", 0.5, 0.999999),
+    )
+    given.done()
     return result
 
 

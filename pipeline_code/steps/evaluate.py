@@ -51,6 +51,7 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
 
     from .archive import load_boosters
     from .cross_validation import cross_validated_auc
+    from .quality.model_quality import describe
     from .sampled_batch import write_check_files
     from .scoring import auc_with_error, classification_metrics
 
@@ -94,6 +95,7 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
         "gate": gate,
         "data": counted,
         "attributions": _attributions(challenger, holdout, model.features),
+        **describe(model.columns, holdout, labels, scores),
     }
     evaluation = folder_of(output, "evaluation")
     (evaluation / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")

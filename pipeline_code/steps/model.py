@@ -158,6 +158,25 @@ class RetrainAfter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelQuality:
+    """When ground truth that came later shows that a version has lost.
+
+    Attributes
+    ----------
+    auc_margin
+        A drop of AUC, of all rows or in a segment, counts beyond it only.
+    calibration_margin
+        So does a change of the share of positives less the mean score.
+    confidence
+        How sure to be, over all that is compared, that a loss is no chance.
+    """
+
+    auc_margin: float = 0.05
+    calibration_margin: float = 0.1
+    confidence: float = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
 class Monitor:
     """How a batch is compared with the baseline; names as in Model Monitor's constraints.json.
 
@@ -180,6 +199,8 @@ class Monitor:
         How sure it must be, over all features together, that a ``Robust`` distance isn't chance.
     retrain_after
         How often a batch must have drifted before the model is retrained; no step needs it.
+    model_quality
+        How predictions are compared with ground truth.
     """
 
     comparison_method: Literal["Robust", "Simple"] = "Robust"
@@ -191,6 +212,7 @@ class Monitor:
     completeness_confidence: float = 0.999
     drift_confidence: float = 0.99
     retrain_after: RetrainAfter = RetrainAfter()
+    model_quality: ModelQuality = ModelQuality()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +274,7 @@ class Model:
 def _monitor(described: dict[str, Any]) -> Monitor:
     given = dict(described)
     given["retrain_after"] = RetrainAfter(**given.get("retrain_after", {}))
+    given["model_quality"] = ModelQuality(**given.get("model_quality", {}))
     return Monitor(**given)
 
 
