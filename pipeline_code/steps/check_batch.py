@@ -1,8 +1,9 @@
 """Check a batch against the baseline, then prepare it for scoring in the same job.
 
-Inputs: ``batch``, ``statistics``, ``constraints``. Outputs: ``report`` (verdict.json and Model Monitor's three
-files) and ``prepared``: the rows to score where the verdict's action delivers, else the file NOT_PREPARED
-that says why not. A drift or a violation is a result: the exit code is 0, and the pipeline's conditions act.
+Inputs: ``batch``, ``statistics``, ``constraints``, and ``history`` of the last batches where there is one. Outputs:
+``report`` (verdict.json, Model Monitor's three files, metrics.json, and report.html for people) and ``prepared``:
+the rows to score where the verdict's action delivers, else the file NOT_PREPARED that says why not. A drift or a
+violation is a result: the exit code is 0, and the pipeline's conditions act.
 """
 
 from __future__ import annotations
