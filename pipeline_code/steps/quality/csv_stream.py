@@ -94,6 +94,8 @@ class CsvStream:
     def _read(self, blocks: Blocks) -> None:
         self.state.files[self.name] = 0
         for block in blocks:
+            if not block.content:
+                continue
             if self.blank:
                 self.blank = not decoded(block.content, block.offset).strip()
             simple = self.pool is not None and block.simple
