@@ -32,10 +32,10 @@ from .program import (
     sole_file,
 )
 from .quality.baseline import STATISTICS, read_baseline, write_profile
-from .quality.checks import check
 from .quality.constraints import FeatureConstraint, suggest
 from .quality.layout import Layout
 from .quality.page_files import try_page, write_page
+from .quality.predicted import Score, broken, checked_alone, with_predictions
 from .quality.profile import Profile
 from .quality.report import Verdict, exit_message, judge, metrics_of, write_metrics, write_report
 from .quality.state import DatasetState, merge
@@ -181,8 +181,14 @@ def check_batch(
     *,
     drift_threshold: float | None = None,
     deliver_on_drift: bool = False,
+    score: Score | None = None,
 ) -> tuple[Verdict, str]:
     """Check a batch and write the report.
+
+    Parameters
+    ----------
+    score
+        Scores the batch, of so many rows, where it isn't broken. Default: predictions aren't looked at.
 
     Returns
     -------
@@ -205,6 +211,8 @@ def check_batch(
         baseline_root,
         report,
         deliver_on_drift=deliver_on_drift,
+        score=score,
+        drift_threshold=drift_threshold,
     )
 
 
@@ -255,29 +263,36 @@ def _conclude(
     report: Path,
     *,
     deliver_on_drift: bool,
+    score: Score | None = None,
+    drift_threshold: float | None = None,
 ) -> tuple[Verdict, str]:
     known, constraints = baseline
-    current = state.profile()
-    findings = check(
-        current,
-        known,
-        constraints,
-        completeness_confidence=model.monitor.completeness_confidence,
-        drift_confidence=model.monitor.drift_confidence,
+    statistics = sole_file(baseline_root / "statistics", STATISTICS)
+    batch = state.profile()
+    checked = checked_alone(model, batch, known, constraints)
+    if score is not None and not broken(checked.findings) and batch.rows:
+        threshold = model.monitor.comparison_threshold if drift_threshold is None else drift_threshold
+        checked = with_predictions(
+            model, checked, known, statistics, score=lambda: score(batch.rows), threshold=threshold
+        )
+    verdict = judge(batch.rows, checked.findings, deliver_on_drift=deliver_on_drift)
+    if checked.attributions is not None:
+        verdict = replace(verdict, attributions=checked.attributions.as_json())
+    write_report(
+        report, verdict, checked.findings, checked.profile, suggest(batch, model.columns, model.monitor)
     )
-    verdict = judge(current.rows, findings, deliver_on_drift=deliver_on_drift)
-    write_report(report, verdict, findings, current, suggest(current, model.columns, model.monitor))
     try_page(
         report,
-        sole_file(baseline_root / "statistics", STATISTICS),
+        statistics,
         history=baseline_root / "history" / "history.json",
         model=model.model_name,
         batch=list(state.files),
     )
     # outside a container there is no base folder
     monitored = base_dir() / "output" / "metrics" / "cloudwatch" if base_dir().is_dir() else None
-    write_metrics(report, metrics_of(current, findings, constraints), container=monitored)
-    return verdict, exit_message(findings)
+    measured = metrics_of(checked.profile, checked.findings, checked.constraints)
+    write_metrics(report, measured, container=monitored)
+    return verdict, exit_message(checked.findings)
 
 
 if __name__ == "__main__":

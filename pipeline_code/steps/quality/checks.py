@@ -60,6 +60,7 @@ def check(
     *,
     completeness_confidence: float = 0.999,
     drift_confidence: float = 0.99,
+    others: int = 0,
 ) -> Findings:
     """Check a batch.
 
@@ -73,6 +74,8 @@ def check(
         How sure to be, over all columns together, that more is missing than in the baseline.
     drift_confidence
         How sure to be, over all features together, that a Robust distance is no chance.
+    others
+        What else is compared with that confidence, outside of this check.
     """
     violations = _structure(current, constraints)
     pairs = []
@@ -92,8 +95,8 @@ def check(
             violations += _values(column, constraint, first)
         if before is not None and constraint.config.compare:
             pairs.append((column, before, constraint.config))
-    comparisons, not_compared = compare(pairs, confidence=drift_confidence)
-    violations += [violation for comparison in comparisons for violation in _drift(comparison)]
+    comparisons, not_compared = compare(pairs, confidence=drift_confidence, others=others)
+    violations += [violation for comparison in comparisons for violation in drift_violations(comparison)]
     return Findings(violations=tuple(violations), comparisons=comparisons, not_compared=not_compared)
 
 
@@ -222,7 +225,8 @@ def _values(column: ColumnProfile, constraint: FeatureConstraint, first: dict[st
     ]
 
 
-def _drift(comparison: Comparison) -> list[Violation]:
+def drift_violations(comparison: Comparison) -> list[Violation]:
+    """Return the violation of a comparison, where there is one."""
     if not comparison.drifted:
         return []
     moved = f"largest difference of the distributions: {comparison.simple:.4f}"

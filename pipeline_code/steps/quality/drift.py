@@ -53,7 +53,7 @@ class Comparison:
 
 
 def compare(
-    pairs: Sequence[tuple[ColumnProfile, ColumnProfile, Config]], *, confidence: float
+    pairs: Sequence[tuple[ColumnProfile, ColumnProfile, Config]], *, confidence: float, others: int = 0
 ) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
     """Return the comparisons, most drifted first, and the names of features that can't be compared.
 
@@ -64,10 +64,12 @@ def compare(
     confidence
         How sure to be, over all features together, that a Robust distance is no chance: the more features are
         looked at, the less likely by chance each must be.
+    others
+        What else is compared with the same confidence.
     """
     measured = [(column, before, config, _sides(column, before)) for column, before, config in pairs]
     compared = sum(found is not None for *_, found in measured)
-    each = (1 - confidence) / max(compared, 1)
+    each = (1 - confidence) / max(compared + others, 1)
     comparisons = [
         _judge(column, before, config, found, each)
         for column, before, config, found in measured

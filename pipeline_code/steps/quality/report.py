@@ -33,6 +33,7 @@ class Verdict:
     comparisons: tuple[Comparison, ...]
     violations: tuple[Violation, ...]
     not_compared: tuple[str, ...] = ()
+    attributions: dict[str, Any] | None = None
 
     @property
     def delivers(self) -> bool:
@@ -63,6 +64,7 @@ class Verdict:
             "low_power": [found.name for found in self.comparisons if found.low_power],
             "not_compared": list(self.not_compared),
             "violations": [asdict(violation) for violation in self.violations],
+            **({"attributions": self.attributions} if self.attributions is not None else {}),
         }
 
 

@@ -24,11 +24,12 @@ def describe(profile: Profile) -> dict[str, Any]:
     return {
         "version": 0.0,
         "dataset": {"item_count": profile.rows},
-        "features": [_describe_column(column) for column in profile.columns],
+        "features": [describe_column(column) for column in profile.columns],
     }
 
 
-def _describe_column(column: ColumnProfile) -> dict[str, Any]:
+def describe_column(column: ColumnProfile) -> dict[str, Any]:
+    """Return what statistics.json says of a feature."""
     common = {"num_present": column.present, "num_missing": column.missing}
     head = {"name": column.name, "inferred_type": column.inferred_type}
     if column.categories is not None:
