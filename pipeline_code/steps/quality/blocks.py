@@ -77,6 +77,14 @@ def opened(path: Path) -> Iterator[Source]:
             yield raw
 
 
+def plain_size(path: Path) -> int:
+    """Return how many bytes a file holds; of a compressed one, how many it may well hold."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(6)
+    return size * 16 if start.startswith((_GZIP, _ZSTD, _XZ)) or path.suffix == ".bz2" else size
+
+
 def is_parquet(path: Path) -> bool:
     """Return whether a file is a Parquet file: by its ending, or as it begins and ends."""
     if path.suffix.lower() in (".parquet", ".pq"):

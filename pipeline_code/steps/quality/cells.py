@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..model import Column, Value
 from .profile import Floats
 from .quantiles import Moments
-from .texts import kept_text
+from .texts import LONGEST, kept_text
 
 Mask = NDArray[np.bool_]
 
@@ -131,8 +131,8 @@ def _illegal(column: Column, numbers: Floats, moments: Moments) -> Mask | None:
 
 def cells_of_texts(column: Column, array: Any, markers: Iterable[str]) -> Cells:
     """Return the cells of an Arrow array of dictionary-encoded texts; nulls and markers are missing."""
-    found: Counter[str] = Counter()
-    cells = Cells(texts=found, missing=array.indices.null_count)
+    found: dict[str, int] = {}  # a Counter asks a function of Python's for each new text
+    cells = Cells(missing=array.indices.null_count)
     legal = {str(value) for value in column.values} | {str(wrong) for wrong, _ in column.repairs}
     missing = frozenset(markers)
     # not fill_null: a scalar of Arrow's is made by a function that loads pandas
@@ -145,9 +145,12 @@ def cells_of_texts(column: Column, array: Any, markers: Iterable[str]) -> Cells:
         if text is None or text in missing:
             cells.missing += count
             continue
-        found[kept_text(text)] += count
+        if len(text) > LONGEST:
+            text = kept_text(text)
+        found[text] = found.get(text, 0) + count
         if column.values and text not in legal:
             cells.illegal += count
+    cells.texts = Counter(found)
     return cells
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .blocks import BLOCK, is_parquet
+from .blocks import BLOCK, is_parquet, plain_size
 from .csv_stream import CsvStream
 from .layout import Layout
 from .state import DatasetState
@@ -37,7 +37,7 @@ class Progress:
         self.rows += more_rows
         if time.monotonic() - self.told >= SILENT:
             self.told = time.monotonic()
-            # a compressed file gives more bytes than it has
+            # what a compressed file holds is a guess
             share = min(self.bytes / self.total, 1.0) if self.total else 1.0
             print(f"read {self.rows:,} rows, about {share:.0%} of the data", file=sys.stderr, flush=True)
 
@@ -61,7 +61,7 @@ def read_state(
         Bytes of a CSV file that are read at a time.
     """
     listed = list(files)
-    size = sum(path.stat().st_size for path, _ in listed)
+    size = sum(plain_size(path) for path, _ in listed)
     progress = Progress(size)
     total = DatasetState.of(layout.columns)
     with ThreadPoolExecutor(THREADS) as pool:
