@@ -119,8 +119,8 @@ in-role: $(READY)
 adopt: $(READY)  ## take up what destroyed stacks left (buckets, keys, versions), then make deploy: make adopt [STAGE=prod]
 	@$(PY) -m ops adopt
 
-bench: $(READY)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json
-	@$(PY) -m benchmarks
+bench: $(READY)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json. make bench MONITOR=1: the monitor beside polars and Evidently too
+	@MONITOR="$${MONITOR:-}" $(PY) -m benchmarks
 
 data: $(READY)  ## prepare the data files in data/: make data [MODEL=folder]
 	@$(PY) -m ops data

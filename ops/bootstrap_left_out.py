@@ -6,6 +6,7 @@ from __future__ import annotations
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "it lists what is in an account, which only an import looks for": (
         "CloudTrail:ListTrails",
+        "cloudwatch:ListDashboards",
         "codepipeline:ListPipelines",
         "events:ListRules",
         "iam:ListRoles",

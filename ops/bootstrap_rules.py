@@ -64,6 +64,10 @@ RULES: dict[str, Rule] = {
         _of("cloudwatch", "PutMetricAlarm", "DeleteAlarms", "DescribeAlarms", *_TAGS),
         ("arn:{p}:cloudwatch:{r}:{a}:alarm:{prefix}-*",),
     ),
+    "AWS::CloudWatch::Dashboard": Rule(
+        _of("cloudwatch", "PutDashboard", "GetDashboard", "DeleteDashboards", *_TAGS),
+        ("arn:{p}:cloudwatch::{a}:dashboard/{prefix}-*",),
+    ),
     "AWS::CloudTrail::Trail": Rule(
         _of(
             "cloudtrail",

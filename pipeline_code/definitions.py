@@ -47,6 +47,11 @@ class Definitions:
     inference_sha256: str
     model_sha256: str
 
+    @property
+    def features(self) -> list[str]:
+        """Names of the columns that the model reads, in the order of the files."""
+        return [str(column["name"]) for column in json.loads(self.model_json.read_bytes())["columns"]]
+
 
 def definitions_root(root: Path | None = None) -> Path:
     """Return the folder of compiled definitions.

@@ -167,6 +167,9 @@ def get_pipeline(
             "started_at": ExecutionVariables.START_DATETIME,
             "rescore": rescore,
             "model_version_wanted": model_version,
+            # where it lays down what was found about the last batches
+            "run_uri": run_uri,
+            "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
         },
         outputs=[
             "model_package_arn",
@@ -178,6 +181,7 @@ def get_pipeline(
             "file_versions",
             "batch_uri",
             "batch_digest",
+            "history_uri",
         ],
     )
     resolved = resolve.properties.Outputs
@@ -231,6 +235,7 @@ def get_pipeline(
                 "batch": resolved["batch_uri"],
                 "statistics": resolved["statistics_uri"],
                 "constraints": resolved["constraints_uri"],
+                "history": resolved["history_uri"],
             },
             outputs={"report": report_uri, "prepared": prepared_uri},
             arguments=[
@@ -276,6 +281,7 @@ def get_pipeline(
             "predictions_uri": transform.properties.TransformOutput.S3OutputPath,
             **counted,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
+            "started_at": ExecutionVariables.START_DATETIME,
             "code_uri": code_uri,
             "git_commit": git_commit,
             "definition_sha256": definition_sha256,
@@ -334,6 +340,7 @@ def _announcer(
                 "delivered": delivered,
                 "pipeline_name": ExecutionVariables.PIPELINE_NAME,
                 "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
+                "started_at": ExecutionVariables.START_DATETIME,
                 "batch_uri": resolved["batch_uri"],
                 "model_version": resolved["model_version"],
             },

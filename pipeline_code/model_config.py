@@ -30,7 +30,16 @@ import yaml
 
 from pipeline_code.hyperparameters import compiled
 from pipeline_code.mapping import Mapping, ModelConfigError
-from pipeline_code.steps.model import Column, Evaluation, Holdout, Model, Monitor, Value
+from pipeline_code.steps.model import (
+    Column,
+    Evaluation,
+    Holdout,
+    Model,
+    ModelQuality,
+    Monitor,
+    RetrainAfter,
+    Value,
+)
 
 __all__ = ["DataFiles", "InstanceTypes", "ModelConfig", "ModelConfigError", "Thresholds", "load_model"]
 
@@ -345,17 +354,51 @@ def _monitor(given: Mapping) -> Monitor:
     def share(key: str) -> float:
         return given.number(key, default=getattr(Monitor, key), low=0.0, high=1.0)
 
+    def confidence(key: str) -> float:
+        return given.number(key, default=getattr(Monitor, key), low=0.5, high=0.999999)
+
     result = Monitor(
         comparison_method=given.choice(  # type: ignore[arg-type]
             "comparison_method", ("Robust", "Simple"), default=Monitor.comparison_method
         ),
         comparison_threshold=share("comparison_threshold"),
         categorical_comparison_threshold=share("categorical_comparison_threshold"),
+        categorical_drift_method=given.choice(  # type: ignore[arg-type]
+            "categorical_drift_method", ("LInfinity", "ChiSquared"), default=Monitor.categorical_drift_method
+        ),
         datatype_check_threshold=share("datatype_check_threshold"),
         domain_content_threshold=share("domain_content_threshold"),
-        completeness_confidence=given.number(
-            "completeness_confidence", default=Monitor.completeness_confidence, low=0.5, high=0.999999
-        ),
+        completeness_confidence=confidence("completeness_confidence"),
+        drift_confidence=confidence("drift_confidence"),
+        retrain_after=_retrain_after(given.mapping("retrain_after", default={})),
+        model_quality=_model_quality(given.mapping("model_quality", default={})),
+    )
+    given.done()
+    if result.categorical_drift_method == "ChiSquared" and not result.categorical_comparison_threshold:
+        raise given.error(
+            "categorical_comparison_threshold",
+            "must be above 0 with ChiSquared, the p-value below which a feature has drifted, got 0.0",
+        )
+    return result
+
+
+def _model_quality(given: Mapping) -> ModelQuality:
+    def number(key: str, low: float, high: float) -> float:
+        return given.number(key, default=getattr(ModelQuality, key), low=low, high=high)
+
+    result = ModelQuality(
+        auc_margin=number("auc_margin", 0.0, 0.5),
+        calibration_margin=number("calibration_margin", 0.0, 1.0),
+        confidence=number("confidence", 0.5, 0.999999),
+    )
+    given.done()
+    return result
+
+
+def _retrain_after(given: Mapping) -> RetrainAfter:
+    of = given.integer("of", default=RetrainAfter.of, low=1, high=20)
+    result = RetrainAfter(
+        drifted=given.integer("drifted", default=RetrainAfter.drifted, low=1, high=of), of=of
     )
     given.done()
     return result

@@ -119,6 +119,7 @@ class Model:
     predictions_on_drift: str
     instance_types: InstanceTypes
     reminder_days: int
+    retrain_after: tuple[int, int] = (1, 1)  # how many of how many batches must have drifted
     branch_of: BranchOf | None = None
 
     @property

@@ -44,6 +44,8 @@ class ModelPipelines(Construct):
 
     Attributes
     ----------
+    features
+        Names of the columns that the model reads.
     train, inference
         The pipelines.
     resolver, recorder
@@ -70,6 +72,7 @@ class ModelPipelines(Construct):
         self._network = network
         self._compiled = definitions.load(model.folder, settings.variant)
         self._code = _code_folder(model.folder)
+        self.features = self._compiled.features
         monitored_elsewhere = settings.monitor == "model-monitor"
         self.resolver = ModelResolver(
             self,

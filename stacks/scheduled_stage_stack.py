@@ -7,9 +7,11 @@ from typing import Any
 from constructs import Construct
 
 from cdk_mlops import (
+    BatchMonitoring,
     BatchSchedule,
     FlexibleWindow,
     OperatorRole,
+    RetrainAfter,
     RetrainOnDriftRule,
     ScheduledInferencePipeline,
 )
@@ -86,8 +88,22 @@ class ScheduledStageStack(StageStack):
             data_bucket=self.data,
             registry=self.registry,
             retrain_on=model.retrain_on,
+            retrain_after=RetrainAfter(drifted=model.retrain_after[0], of=model.retrain_after[1]),
             reminder_days=model.reminder_days,
         )
+        if self.stage_settings.name == "prod":
+            # staging scores what a promotion tries: nobody follows its batches from day to day
+            BatchMonitoring(
+                pipelines,
+                "Monitoring",
+                model=names,
+                stage=stage,
+                pipelines=[pipelines.inference, pipelines.train],
+                data_bucket=self.data,
+                features=pipelines.features,
+                alarms=[] if scheduled.alarm is None else [scheduled.alarm],
+                alarm_topic=self.alerts.topic,
+            )
         if self.checker is not None:
             self.checker.allow(
                 names, starts=pipelines.inference, looks_at=[pipelines.train], scheduled=scheduled

@@ -152,6 +152,7 @@ def _settings(top: Section) -> Settings:
             ),
             instance_types=_instance_types(section.section("instance_types"), described),
             reminder_days=section.whole("reminder_days", reminder_days, low=1, high=30),
+            retrain_after=_retrain_after(described),
         )
         section.done()
         return result
@@ -255,6 +256,11 @@ def _thresholds(section: Section, shared: Section, described: dict[str, Any]) ->
     section.done()
     shared.done()
     return thresholds
+
+
+def _retrain_after(described: dict[str, Any]) -> tuple[int, int]:
+    after = described["monitor"]["retrain_after"]
+    return int(after["drifted"]), int(after["of"])
 
 
 def _instance_types(section: Section, described: dict[str, Any]) -> InstanceTypes:

@@ -1,20 +1,25 @@
 """Check a batch against the baseline, then prepare it for scoring in the same job.
 
-Inputs: ``batch``, ``statistics``, ``constraints``. Outputs: ``report`` (verdict.json and Model Monitor's three
-files) and ``prepared``: the rows to score where the verdict's action delivers, else the file NOT_PREPARED
-that says why not. A drift or a violation is a result: the exit code is 0, and the pipeline's conditions act.
+Inputs: ``batch``, ``statistics``, ``constraints``, and ``history`` of the last batches where there is one. Outputs:
+``report`` (verdict.json, Model Monitor's three files, metrics.json, and report.html for people) and ``prepared``:
+the rows to score where the verdict's action delivers, else the file NOT_PREPARED that says why not. A drift or a
+violation is a result: the exit code is 0, and the pipeline's conditions act.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .data_quality import add_drift_threshold
 from .data_quality import check_batch as check
 from .model import Model, read_model
 from .prepare import destinations, write_nothing, write_prepared
-from .program import data_files, folder_of, main_exit, parser, run
+from .program import data_files, folder_of, main_exit, parser, run, sole_file
+
+if TYPE_CHECKING:
+    from .quality.predictions import Scored
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,23 +61,44 @@ def check_and_prepare(
     UsageError
         The baseline can't be read.
     """
-    batch = inputs / "batch"
+    batch, prepared = inputs / "batch", output / "prepared"
     names = [path.relative_to(batch).as_posix() for path in data_files(batch)]
-    destinations(names, output / "prepared")  # before anything is written: a verdict that delivers must hold
-    verdict, files, message = check(
+    targets = destinations(names, prepared)  # before anything is written: a verdict that delivers must hold
+    booster = _booster(inputs / "model")
+
+    def score(rows: int) -> Scored:
+        from .quality.predictions import score_batch
+
+        write_prepared(model, batch, folder_of(output, "prepared"), checked=True)
+        return score_batch(booster, targets, rows, len(model.columns))
+
+    verdict, message = check(
         model,
         batch,
         inputs,
         folder_of(output, "report"),
         drift_threshold=drift_threshold,
         deliver_on_drift=deliver_on_drift,
+        score=None if booster is None else score,
     )
-    prepared = folder_of(output, "prepared")
-    if verdict.delivers:
-        write_prepared(model, files, prepared)
-    else:
-        write_nothing(verdict.message, prepared)
+    folder_of(output, "prepared")
+    written = all(path.exists() for path in targets)
+    if verdict.delivers and not written:
+        write_prepared(model, batch, prepared, checked=True)
+    elif not verdict.delivers:
+        for path in targets:
+            path.unlink(missing_ok=True)  # rows that were written to be scored here; nobody else shall
+        write_nothing(verdict.message, folder_of(output, "prepared"))
     return f"{message} {verdict.message}" if verdict.verdict != "ok" else message
+
+
+def _booster(folder: Path) -> Any:
+    """Return the version's model, or nothing where it isn't an input."""
+    if not folder.is_dir():
+        return None
+    from .archive import load_boosters  # only where it is needed: XGBoost takes a while to load
+
+    return load_boosters([sole_file(folder, "model.tar.gz")])[0]
 
 
 if __name__ == "__main__":

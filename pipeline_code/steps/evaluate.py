@@ -2,8 +2,8 @@
 
 Inputs: ``model`` and ``champion`` (a model.tar.gz each; a champion folder with NO_CHAMPION says there is none),
 ``train``, ``holdout``, ``summary``, and ``baseline`` where this run wrote one. Outputs:
-``evaluation/evaluation.json``, beside it a batch with the model's scores (see `sampled_batch`), and a copy of the
-baseline.
+``evaluation/evaluation.json``, beside it a batch with the model's scores (see `sampled_batch`), and the
+baseline with the distribution of the scores on the hold-out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .boosting import load_xgboost
 from .model import Model, read_model
 from .program import DataError, UsageError, folder_of, main_exit, parser, read_json, run, sole_file
 
@@ -52,6 +51,8 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
 
     from .archive import load_boosters
     from .cross_validation import cross_validated_auc
+    from .quality.model_quality import describe
+    from .quality.predictions import contributions, describe_predictions, score_rows
     from .sampled_batch import write_check_files
     from .scoring import auc_with_error, classification_metrics
 
@@ -64,7 +65,7 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
     width = challenger.num_features()
     if width != len(model.columns):
         raise UsageError(f"the trained model expects {width} features, model.json has {len(model.columns)}")
-    scores = _score(challenger, holdout)
+    scores = score_rows(challenger, holdout)
     repeats = cross_validated_auc(
         np.concatenate([train, holdout]),
         np.concatenate([train_labels, labels]),
@@ -87,19 +88,21 @@ def evaluate(model: Model, inputs: Path, output: Path, champion_version: str = "
             f" this model has {len(model.columns)}"
         )
     elif champion is not None:
-        champion_auc = auc_with_error(labels, _score(champion, holdout))[0]
+        champion_auc = auc_with_error(labels, score_rows(champion, holdout))[0]
         gate["champion_auc"] = round(champion_auc, 6)
         gate["gain_over_champion"] = round(holdout_auc - champion_auc, 6)
+    shares = contributions(challenger, holdout)
     report = {
         "binary_classification_metrics": classification_metrics(labels, scores),
         "gate": gate,
         "data": counted,
-        "attributions": _attributions(challenger, holdout, model.features),
+        "attributions": _attributions(shares, model.features),
+        **describe(model.columns, holdout, labels, scores),
     }
     evaluation = folder_of(output, "evaluation")
     (evaluation / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
-    write_check_files(model, train, lambda rows: _score(challenger, rows), evaluation)
-    _copy_baseline(inputs / "baseline", output)
+    write_check_files(model, train, lambda rows: score_rows(challenger, rows), evaluation)
+    _copy_baseline(inputs / "baseline", output, describe_predictions(scores, shares, model.features))
     return _told(gate)
 
 
@@ -152,31 +155,33 @@ def _read(folder: Path, model: Model) -> tuple[Any, Any]:
     return labels, rows[:, 1:]
 
 
-def _score(booster: Any, features: Any) -> Any:
-    import numpy as np
-
-    xgboost = load_xgboost()
-    scores = booster.predict(xgboost.DMatrix(features), validate_features=False).astype("float64")
-    if scores.shape != (len(features),) or not np.isfinite(scores).all():
-        raise UsageError("a model that gives other than one number a row can't be judged")
-    return scores
-
-
-def _attributions(booster: Any, features: Any, names: list[str]) -> dict[str, float]:
+def _attributions(shares: Any, names: list[str]) -> dict[str, float]:
     """Return each feature's mean absolute SHAP contribution to the log odds, the largest first."""
     import numpy as np
 
-    shares = booster.predict(load_xgboost().DMatrix(features), pred_contribs=True, validate_features=False)
-    means = np.abs(shares[:, :-1]).mean(axis=0)
+    means = np.abs(shares).mean(axis=0)
     ranked = sorted(zip(names, means, strict=True), key=lambda item: -item[1])
     return {name: round(float(mean), 6) for name, mean in ranked}
 
 
-def _copy_baseline(source: Path, output: Path) -> None:
+def _copy_baseline(source: Path, output: Path, predicted: dict[str, Any]) -> None:
+    """Copy the baseline, with the distribution of the model's scores as one more feature of its statistics.
+
+    The constraints stay as they are: a batch holds no predictions.
+    """
     if not source.is_dir():
         return  # SageMaker's QualityCheck step wrote it, straight to where it belongs
-    for name in ("statistics.json", "constraints.json"):
-        shutil.copyfile(sole_file(source, name), folder_of(output, "baseline") / name)
+    from .quality.baseline import CONSTRAINTS, STATISTICS, write_json
+
+    folder = folder_of(output, "baseline")
+    shutil.copyfile(sole_file(source, CONSTRAINTS), folder / CONSTRAINTS)
+    statistics = sole_file(source, STATISTICS)
+    try:
+        described = read_json(statistics)
+        described["features"].append(predicted)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{STATISTICS} is not what preprocess writes: {error!r}") from None
+    write_json(folder / STATISTICS, described)
 
 
 if __name__ == "__main__":

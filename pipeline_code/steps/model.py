@@ -70,8 +70,8 @@ class Column:
             number = float(text)
         except ValueError:
             raise ValueError(f"is not {kind}") from None
-        # float() also knows 1_000, nan and infinity; data files know none of them
-        if not math.isfinite(number) or "_" in text:
+        # float() also knows 1_000, nan, infinity and the digits of all scripts; data files know none of them
+        if not math.isfinite(number) or "_" in text or not text.isascii():
             raise ValueError(f"is not {kind}")
         if self.type == "integer" and not number.is_integer():
             raise ValueError("is not an integer")
@@ -150,6 +150,33 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetrainAfter:
+    """How many of the last batches must have drifted before a drift retrains; 1 of 1 is every drift."""
+
+    drifted: int = 1
+    of: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelQuality:
+    """When ground truth that came later shows that a version has lost.
+
+    Attributes
+    ----------
+    auc_margin
+        A drop of AUC, of all rows or in a segment, counts beyond it only.
+    calibration_margin
+        So does a change of the share of positives less the mean score.
+    confidence
+        How sure to be, over all that is compared, that a loss is no chance.
+    """
+
+    auc_margin: float = 0.05
+    calibration_margin: float = 0.1
+    confidence: float = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
 class Monitor:
     """How a batch is compared with the baseline; names as in Model Monitor's constraints.json.
 
@@ -159,20 +186,33 @@ class Monitor:
         ``Robust`` (the distance beyond the noise of the two sample sizes) or ``Simple`` (the distance).
     comparison_threshold, categorical_comparison_threshold
         A feature has drifted where its distance is above. With ``Robust`` 0 is sensible: 0 is the noise.
+    categorical_drift_method
+        For texts: ``LInfinity`` (the largest difference of a value's share) or ``ChiSquared``, where the threshold
+        is the p-value below which a feature has drifted: its share of false alarms.
     datatype_check_threshold
         Smallest share of a column's cells that must be of its type.
     domain_content_threshold
         Smallest share of a column's cells that must hold legal values.
     completeness_confidence
-        How sure the check must be, a column, that more is missing than in the baseline.
+        How sure the check must be, over all columns together, that more is missing than in the baseline.
+    drift_confidence
+        How sure it must be, over all features together, that a ``Robust`` distance isn't chance.
+    retrain_after
+        How often a batch must have drifted before the model is retrained; no step needs it.
+    model_quality
+        How predictions are compared with ground truth.
     """
 
     comparison_method: Literal["Robust", "Simple"] = "Robust"
     comparison_threshold: float = 0.0
     categorical_comparison_threshold: float = 0.0
+    categorical_drift_method: Literal["LInfinity", "ChiSquared"] = "LInfinity"
     datatype_check_threshold: float = 1.0
     domain_content_threshold: float = 1.0
     completeness_confidence: float = 0.999
+    drift_confidence: float = 0.99
+    retrain_after: RetrainAfter = RetrainAfter()
+    model_quality: ModelQuality = ModelQuality()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +233,8 @@ class Model:
         Whether batches carry a header row.
     hyperparameters
         As the training container takes them: strings.
+    model_name
+        Heads the report of a check.
     """
 
     columns: tuple[Column, ...]
@@ -204,6 +246,7 @@ class Model:
     evaluation: Evaluation = Evaluation()
     hyperparameters: dict[str, str]
     monitor: Monitor = Monitor()
+    model_name: str = ""
 
     @property
     def features(self) -> list[str]:
@@ -223,9 +266,16 @@ class Model:
                 "missing": tuple(described["missing"]),
                 "holdout": Holdout(**described["holdout"]),
                 "evaluation": Evaluation(**described["evaluation"]),
-                "monitor": Monitor(**described["monitor"]),
+                "monitor": _monitor(described["monitor"]),
             }
         )
+
+
+def _monitor(described: dict[str, Any]) -> Monitor:
+    given = dict(described)
+    given["retrain_after"] = RetrainAfter(**given.get("retrain_after", {}))
+    given["model_quality"] = ModelQuality(**given.get("model_quality", {}))
+    return Monitor(**given)
 
 
 def read_model(path: Path) -> Model:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from .model import Model, read_model, value_text
+from .parts import batch_parts
 from .program import DataError, data_files, folder_of, main_exit, parser, run
-from .rows import FileRows, Problem, feature_rows, read_batch_file
+from .rows import FileRows, Problem, feature_rows
 
 NOT_PREPARED = "NOT_PREPARED"
 
@@ -29,37 +31,51 @@ def prepare(model: Model, batch: Path, output: Path) -> str:
     DataError
         At the first row that doesn't fit the model's description.
     """
-    problems: list[Problem] = []
-    files = read_batch(model, batch, problems)
-    if problems:
-        raise DataError(str(problems[0]))
-    rows = write_prepared(model, files, folder_of(output, "prepared"))
+    rows = write_prepared(model, batch, folder_of(output, "prepared"))
     return f"Completed: {rows} rows are prepared."
 
 
-def read_batch(model: Model, batch: Path, problems: list[Problem]) -> list[FileRows]:
-    """Return the rows of a batch's files; what is wrong with them is added to `problems`."""
-    return [
-        read_batch_file(path, path.relative_to(batch).as_posix(), model, problems)
-        for path in data_files(batch)
-    ]
-
-
-def write_prepared(model: Model, files: Sequence[FileRows], folder: Path) -> int:
+def write_prepared(model: Model, batch: Path, folder: Path, *, checked: bool = False) -> int:
     """Write the rows of a batch as the transform job reads them; return how many.
 
     Repairs are those of training. A file's name stays, with ``.csv`` for an ending.
+
+    Parameters
+    ----------
+    checked
+        Whether a verdict has found what is wrong with the batch tolerable: a cell of the wrong type is missing then.
+
+    Raises
+    ------
+    DataError
+        At the first row that doesn't fit the model's description, where the batch isn't checked.
     """
-    for rows, path in zip(files, destinations([rows.name for rows in files], folder), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8", newline="") as out:
-            for row_id, features in zip(rows.ids, feature_rows(rows, model), strict=True):
-                cells = (
-                    value_text(column.encode(value))
-                    for column, value in zip(model.columns, features, strict=True)
-                )
-                out.write(f"{row_id},{','.join(cells)}\n")
-    return sum(rows.rows for rows in files)
+    files = data_files(batch)
+    names = [path.relative_to(batch).as_posix() for path in files]
+    targets = destinations(names, folder)
+    problems: list[Problem] = []
+    written = 0
+    for path, name, target in zip(files, names, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w", encoding="utf-8", newline="") as out:
+            for rows in batch_parts(path, name, model, problems):
+                if checked:
+                    problems.clear()
+                written += _write_rows(model, rows, out)
+        if problems and not checked:
+            for made in targets:
+                made.unlink(missing_ok=True)  # no part of a batch is scored
+            raise DataError(str(problems[0]))
+    return written
+
+
+def _write_rows(model: Model, rows: FileRows, out: TextIO) -> int:
+    for row_id, features in zip(rows.ids, feature_rows(rows, model), strict=True):
+        cells = (
+            value_text(column.encode(value)) for column, value in zip(model.columns, features, strict=True)
+        )
+        out.write(f"{row_id},{','.join(cells)}\n")
+    return rows.rows
 
 
 def destinations(names: Sequence[str], folder: Path) -> list[Path]:

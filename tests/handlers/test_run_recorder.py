@@ -139,12 +139,15 @@ def test_a_violation_is_announced_with_its_checks_in_one_line(world: World) -> N
     message = world.announce(verdict, finding="violation")
     assert message.startswith("failed checks: Age: data_type_check, Data type match")
     assert "\n" not in message
-    assert world.cloudwatch.values() == {"ViolationDetected": 1}
+    assert world.cloudwatch.values()["ViolationDetected"] == 1
 
 
 def test_a_finding_is_counted_for_its_stage_and_model(world: World) -> None:
     world.announce()
-    assert world.cloudwatch.values() == {"DriftDetected": 1}
+    assert world.cloudwatch.values() == {
+        **{"DriftDetected": 1, "DriftedInARow": 1},
+        **{"FeaturesDrifted": 2, "LargestDistance": 0.5512},
+    }
     (request,) = world.cloudwatch.called("PutMetricData")
     assert request["Namespace"] == "cdk-mlops"
     dimensions = {one["Name"]: one["Value"] for one in request["MetricData"][0]["Dimensions"]}
@@ -311,7 +314,10 @@ def test_rows_that_no_step_passes_on_are_those_of_the_verdict(world: World) -> N
     world.s3.put(DATA, "model/inference/run1/predictions/a.out")
     world.violations(rows=7)
     world.predictions(rows="")
-    assert world.cloudwatch.values() == {"BatchScored": 1, "RowsScored": 7}
+    assert world.cloudwatch.values() == {
+        **{"BatchScored": 1, "RowsScored": 7},
+        **{"FeaturesDrifted": 0, "DriftedInARow": 0},
+    }
     assert world.s3.json(DATA, "model/state/scored/d1.json")["rows"] == 7
 
 

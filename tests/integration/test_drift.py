@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,30 @@ def test_drift_events_that_come_again_start_nothing_and_tell_nobody(loop: Loop, 
     assert [version.trained_in for version in loop.versions()] == ["111111111111", "222222222222"]
 
 
+def test_a_drift_leaves_a_page_and_its_numbers(loop: Loop, drifted: Run) -> None:
+    verdict = loop.verdict(drifted)
+    home = f"s3://{loop.stage('prod').data_bucket_name}/{folder_of(loop, drifted)}"
+    page = loop.read(f"{home}/data-quality/report.html", "prod").decode()
+    names = [item["name"] for item in verdict["features"]]
+    assert [name for name in re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', page) if name in names][
+        :2
+    ] == names[:2]
+    assert "have moved away from the training data; the batch was not scored." in page
+    (alert,) = loop.alerts(drifted)
+    assert f"{home}/data-quality/report.html report.html && python3 -m webbrowser" in alert["body"]
+    for name, value in {
+        "DriftDetected": 1,
+        "FeaturesDrifted": sum(item["drifted"] for item in verdict["features"]),
+        "LargestDistance": verdict["features"][0]["distance"],
+        "feature_baseline_drift_Age": next(f["distance"] for f in verdict["features"] if f["name"] == "Age"),
+        "feature_non_null_Age": 1,
+    }.items():
+        assert value in measured(loop, name), name
+    assert measured(loop, "feature_data_Age", "SampleCount") == [verdict["rows"]]
+    (board,) = loop.client("prod", "cloudwatch").list_dashboards()["DashboardEntries"]
+    assert board["DashboardName"] == "mammo-severity-prod-batches"
+
+
 def test_after_a_rejection_drift_retrains_only_on_new_data(loop: Loop, drifted: Run) -> None:
     loop.set_status(2, "Rejected")
     again = loop.score("prod", loop.put_batch("prod", DRIFTED))
@@ -80,6 +106,41 @@ def test_after_a_rejection_drift_retrains_only_on_new_data(loop: Loop, drifted: 
     second, third = (int(version.metrics["data_rows"]) for version in loop.versions()[1:])
     part2 = (loop.files / "mammo-train-dataset-part2.csv").read_text().count("\n") - 1
     assert third == second + part2
+
+    # the third batch in a row that drifted: its report shows the others, and the alarm says that it goes on
+    home = f"s3://{loop.stage('prod').data_bucket_name}/{folder_of(loop, with_new)}"
+    history = loop.read_json(f"{home}/history/history.json", "prod")
+    assert [(batch["verdict"], batch["execution_id"]) for batch in history] == [
+        ("drift", drifted.outcome.execution_id),
+        ("drift", again.outcome.execution_id),
+    ]
+    page = loop.read(f"{home}/data-quality/report.html", "prod").decode()
+    assert "This is the 3rd drifted batch in a row." in page
+    (rung,) = loop.wait_for(
+        "the alarm for drift that goes on",
+        lambda: [m for m in loop.messages("prod") if "drift-goes-on" in m["subject"]],
+    )
+    assert "3 batches drifted one after the other" in rung["body"]
+
+
+def folder_of(loop: Loop, run: Run) -> str:
+    """Return where a run wrote into the data bucket."""
+    return f"{loop.model.model_name}/inference/{run.outcome.execution_id}"
+
+
+def measured(loop: Loop, name: str, statistic: str = "Maximum") -> list[float]:
+    """Return the points of one of our metrics, a minute each."""
+    now = datetime.now(UTC)
+    answer = loop.client("prod", "cloudwatch").get_metric_statistics(
+        Namespace="cdk-mlops",
+        MetricName=name,
+        Dimensions=[{"Name": "Stage", "Value": "prod"}, {"Name": "Model", "Value": loop.model.model_name}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=60,
+        Statistics=[statistic],
+    )
+    return [float(point[statistic]) for point in answer["Datapoints"]]
 
 
 def events_about(loop: Loop, run: Run, event_id: str) -> tuple[dict[str, Any], dict[str, Any]]:

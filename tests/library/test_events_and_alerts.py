@@ -14,6 +14,7 @@ from cdk_mlops import (
     FailedStep,
     ModelResolver,
     PipelineAlerts,
+    RetrainAfter,
     RetrainOnDriftRule,
     SageMakerPipeline,
     StageDataBucket,
@@ -58,6 +59,26 @@ def retraining(step: str | None = None, **props: Any) -> dict[str, Any]:
 
 def patterns(template: dict[str, Any]) -> list[dict[str, Any]]:
     return [one["Properties"]["EventPattern"] for one in resources(template, "AWS::Events::Rule").values()]
+
+
+def test_the_function_reads_the_last_batches_only_where_more_than_one_must_have_drifted() -> None:
+    batches = f"{MAMMO.model_name}/state/batches/*"
+    every, repeated = retraining(), retraining(retrain_after=RetrainAfter(drifted=2, of=3))
+
+    assert batches not in json.dumps(every)
+    assert json.dumps(repeated).count(batches) == 2
+    environment = only(repeated, "AWS::Lambda::Function")["Environment"]["Variables"]
+    assert (environment["RETRAIN_AFTER_DRIFTED"], environment["RETRAIN_AFTER_OF"]) == ("2", "3")
+
+
+@pytest.mark.parametrize(
+    ("drifted", "of", "told"), [(0, 3, "drifted"), (4, 3, "drifted"), (1, 21, "of"), (1, 0, "of")]
+)
+def test_fails_when_more_batches_must_have_drifted_than_are_looked_at(
+    drifted: int, of: int, told: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{told} must be"):
+        RetrainAfter(drifted=drifted, of=of)
 
 
 @pytest.mark.parametrize(

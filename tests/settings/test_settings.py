@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -337,3 +338,17 @@ def test_the_app_needs_no_node_but_its_own(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     assert (tmp_path / "out" / "ProdStack.template.json").exists()
+
+
+def test_how_often_a_batch_must_have_drifted_is_what_model_yaml_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load({}).models[0].retrain_after == (1, 1)
+    compiled = tmp_path / "definitions"
+    shutil.copytree(ROOT / "pipeline_code" / "definitions", compiled)
+    described = json.loads((compiled / "mammography" / "model.json").read_text())
+    described["monitor"]["retrain_after"] = {"drifted": 2, "of": 3}
+    (compiled / "mammography" / "model.json").write_text(json.dumps(described))
+    monkeypatch.setenv("MLOPS_DEFINITIONS", str(compiled))
+
+    assert load({"models": [{"folder": "mammography"}]}).models[0].retrain_after == (2, 3)

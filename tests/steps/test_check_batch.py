@@ -393,12 +393,10 @@ def test_the_columns_of_a_baseline_that_a_batch_lacks_are_named(
             json.dumps(
                 {
                     "features": [],
-                    "monitoring_config": {
-                        "distribution_constraints": {"categorical_drift_method": "ChiSquared"}
-                    },
+                    "monitoring_config": {"distribution_constraints": {"categorical_drift_method": "Cosine"}},
                 }
             ),
-            "categorical_drift_method must be LInfinity, got 'ChiSquared'",
+            "categorical_drift_method must be ChiSquared or LInfinity, got 'Cosine'",
         ),
         (
             json.dumps({"features": [], "monitoring_config": {"evaluate_constraints": "yes"}}),

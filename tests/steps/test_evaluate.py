@@ -65,12 +65,23 @@ def test_evaluation_json_has_the_gate_the_curve_and_the_attributions(
     assert report["data"]["sha256"] == summary["sha256"]
 
 
-def test_the_baseline_is_copied_as_it_is(bench: Workbench, part1: Path, first_model: Path) -> None:
-    bench.evaluate("run", part1, first_model)
+def test_the_baseline_is_copied_with_the_scores_of_the_holdout_as_one_more_feature(
+    bench: Workbench, part1: Path, first_model: Path
+) -> None:
+    report = bench.evaluate("run", part1, first_model)
 
-    for name in ("statistics.json", "constraints.json"):
-        copied = bench.root / "run" / "out" / "baseline" / name
-        assert copied.read_bytes() == (part1 / "baseline" / name).read_bytes()
+    copied, source = bench.root / "run" / "out" / "baseline", part1 / "baseline"
+    assert (copied / "constraints.json").read_bytes() == (source / "constraints.json").read_bytes()
+    statistics, before = (json.loads((folder / "statistics.json").read_text()) for folder in (copied, source))
+    predicted = statistics["features"].pop()
+    assert statistics == before
+    assert predicted["name"] == "(prediction)"
+    numbers = predicted["numerical_statistics"]
+    assert numbers["common"] == {"num_present": report["data"]["holdout_rows"], "num_missing": 0}
+    assert 0 < numbers["min"] < numbers["mean"] < numbers["max"] < 1
+    kept = predicted["attributions"]
+    assert kept["rows"] == report["data"]["holdout_rows"]
+    assert kept["means"] == pytest.approx(report["attributions"], abs=1e-6)
 
 
 def test_without_a_baseline_of_this_run_none_is_copied(

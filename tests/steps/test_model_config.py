@@ -129,6 +129,23 @@ def test_the_steps_read_back_what_was_compiled(tmp_path: Path) -> None:
         ),
         (("monitor", "comparison_method"), "KS", "comparison_method must be one of Robust, Simple, got 'KS'"),
         (
+            ("monitor", "categorical_drift_method"),
+            "ChiSquared",
+            "categorical_comparison_threshold must be above 0",
+        ),
+        (("monitor", "drift_confidence"), 1.0, "drift_confidence must be"),
+        (
+            ("monitor", "retrain_after"),
+            {"drifted": 3, "of": 2},
+            "retrain_after.drifted must be a whole number from 1 to 2, got 3",
+        ),
+        (
+            ("monitor", "retrain_after"),
+            {"drifted": 2, "of": 21},
+            "retrain_after.of must be a whole number from 1 to 20, got 21",
+        ),
+        (("monitor", "retrain_after"), {"k": 2}, "k"),
+        (
             ("monitor", "comparison_threshold"),
             True,
             "comparison_threshold must be a number from 0 to 1, got True",

@@ -4,6 +4,7 @@ from cdk_mlops._removal import ALLOW_DESTROY
 from cdk_mlops.access_logs_bucket import AccessLogsBucket
 from cdk_mlops.alert_topic import AlertTopic, TopicForAlerts
 from cdk_mlops.audit_trail import AuditTrail
+from cdk_mlops.batch_monitoring import BatchMonitoring
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.cross_account_model_registry import CrossAccountModelRegistry, RegistryStage
 from cdk_mlops.delivery_alerts import DeliveryAlerts
@@ -20,7 +21,7 @@ from cdk_mlops.people_roles import DataScientistRole, OperatorRole, PipelineUser
 from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.pipeline_alerts import PipelineAlerts
 from cdk_mlops.pipeline_definition import PipelineDefinition
-from cdk_mlops.retrain_on_drift_rule import FailedStep, RetrainOnDriftRule
+from cdk_mlops.retrain_on_drift_rule import FailedStep, RetrainAfter, RetrainOnDriftRule
 from cdk_mlops.roles import InferenceRole, TrainRole
 from cdk_mlops.run_recorder import RunRecorder
 from cdk_mlops.sagemaker_pipeline import SageMakerPipeline, SageMakerPipelineProvider
@@ -34,6 +35,7 @@ __all__ = [
     "AccessLogsBucket",
     "AlertTopic",
     "AuditTrail",
+    "BatchMonitoring",
     "BatchSchedule",
     "CrossAccountModelRegistry",
     "DataBucket",
@@ -58,6 +60,7 @@ __all__ = [
     "PipelineDefinition",
     "PipelineUsers",
     "RegistryStage",
+    "RetrainAfter",
     "RetrainOnDriftRule",
     "RunRecorder",
     "SageMakerPipeline",

@@ -8,7 +8,7 @@ from aws_cdk import Duration
 from constructs import Construct
 
 from cdk_mlops._functions import METRIC_NAMESPACE, HandlerFunction
-from cdk_mlops._statements import list_bucket, read_objects
+from cdk_mlops._statements import list_bucket, read_objects, write_objects
 from cdk_mlops._validation import check_choice, check_stage
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
@@ -29,7 +29,7 @@ class ModelResolver(Construct):
     model, stage
         Make the names of function and role.
     data_bucket
-        Where batches lie.
+        Where batches lie, and what was found about the last ones.
     registry
         Where versions are. The function reads their descriptions, and of their artifacts only which S3 versions
         there are: a version whose files are younger than itself, or aren't those that were approved, is refused.
@@ -69,6 +69,11 @@ class ModelResolver(Construct):
         super().__init__(scope, construct_id)
         data, scored = f"{model.data}/*", f"{model.model_name}/state/scored/*"
         checks = f"{model.model_name}/{CHECKS}/batches/*"
+        found = f"{model.model_name}/state/batches/*"
+        # laid down for the check of the run's batch
+        histories = [
+            f"{model.model_name}/{folder}/*/history/history.json" for folder in ("inference", CHECKS)
+        ]
         handler = HandlerFunction(
             self,
             "Function",
@@ -81,9 +86,10 @@ class ModelResolver(Construct):
             statements=[
                 *registry.find_statements(model),
                 registry.compare_artifacts_statement(model),
-                list_bucket("ListBatches", data_bucket.bucket_arn, [data, checks, scored]),
-                read_objects("ReadScored", data_bucket.bucket_arn, [scored]),
-                *data_bucket.key.statements("decrypt", sid="DataKey"),
+                list_bucket("ListBatches", data_bucket.bucket_arn, [data, checks, scored, found]),
+                read_objects("ReadRecords", data_bucket.bucket_arn, [scored, found]),
+                write_objects("LayDownHistory", data_bucket.bucket_arn, histories),
+                *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
             ],
             environment={
                 "STAGE": stage,

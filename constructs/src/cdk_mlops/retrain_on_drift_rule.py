@@ -39,6 +39,31 @@ class FailedStep:
     step_name: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RetrainAfter:
+    """How often a batch must have drifted before a drift retrains: `drifted` of the last `of` batches.
+
+    Only batches that were compared with the version in use count; with 1, every drift retrains.
+
+    Parameters
+    ----------
+    drifted, of
+        At most 20 batches, of which no more than all can have drifted.
+
+    Raises
+    ------
+    ValueError
+        If the numbers can't be right.
+    """
+
+    drifted: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        check_range("of", self.of, 1, 20)
+        check_range("drifted", self.drifted, 1, self.of)
+
+
 class RetrainOnDriftRule(Construct):
     """The rule from a finding to the function that decides and starts the train pipeline.
 
@@ -63,6 +88,8 @@ class RetrainOnDriftRule(Construct):
         the inference pipeline failed for whatever reason.
     failed_step
         A step of another pipeline whose failure counts too. Default: none.
+    retrain_after
+        How often a batch must have drifted first. Default: once, so that every drift retrains.
     reminder_days
         Days after which people are reminded that a version waits, 1 to 30. Default: 3.
 
@@ -93,6 +120,7 @@ class RetrainOnDriftRule(Construct):
         training_data_prefix: str | None = None,
         retrain_on: RetrainOn = "drift",
         failed_step: FailedStep | None = None,
+        retrain_after: RetrainAfter | None = None,
         reminder_days: int = 3,
     ) -> None:
         check_stage("stage", stage)
@@ -107,6 +135,8 @@ class RetrainOnDriftRule(Construct):
             raise ValueError(f"training_data_prefix must end, but not begin, with a slash, got '{prefix}'")
         super().__init__(scope, construct_id)
         state = f"{model.model_name}/state/retraining/*"
+        repeated = RetrainAfter() if retrain_after is None else retrain_after
+        batches = [f"{model.model_name}/state/batches/*"] if repeated.drifted > 1 else []
         # SageMaker's events don't say whether a run was a check, so the run is asked.
         asked = [inference_pipeline] if retrain_on == "any_failure" else []
         asked += [failed_step.pipeline] if failed_step is not None else []
@@ -127,8 +157,8 @@ class RetrainOnDriftRule(Construct):
                 ),
                 *_parameters_of(asked),
                 registry.find_statements(model)[0],
-                list_bucket("ListTrainingData", data_bucket.bucket_arn, [f"{prefix}*", state]),
-                read_objects("ReadDecisions", data_bucket.bucket_arn, [state]),
+                list_bucket("ListTrainingData", data_bucket.bucket_arn, [f"{prefix}*", state, *batches]),
+                read_objects("ReadDecisions", data_bucket.bucket_arn, [state, *batches]),
                 write_objects("WriteDecisions", data_bucket.bucket_arn, [state]),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
             ],
@@ -141,6 +171,8 @@ class RetrainOnDriftRule(Construct):
                 "TRAIN_PREFIX": prefix,
                 "RETRAIN_ON": retrain_on,
                 "REMINDER_DAYS": str(reminder_days),
+                "RETRAIN_AFTER_DRIFTED": str(repeated.drifted),
+                "RETRAIN_AFTER_OF": str(repeated.of),
                 "METRIC_NAMESPACE": METRIC_NAMESPACE,
             },
             timeout=Duration.seconds(60),

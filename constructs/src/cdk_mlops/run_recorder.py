@@ -20,7 +20,7 @@ CHECKS = "checks"
 
 
 class RunRecorder(Construct):
-    """The Lambda steps that announce a finding, explain a rejection, and record predictions.
+    """The Lambda steps that announce a finding, explain a rejection, and record predictions and what was found.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ class RunRecorder(Construct):
         self._model, self._stage = model, stage
         # batches and checks
         runs = [f"{model.model_name}/{folder}/*" for folder in ("inference", CHECKS)]
-        written = [f"{model.model_name}/state/scored/*"]
+        found = f"{model.model_name}/state/batches/*"
+        written = [f"{model.model_name}/state/scored/*", found]
         if writes_verdicts:
             written += [f"{run}/data-quality/verdict.json" for run in runs]
         # A request may hold several events: AWS types the keys as arrays, which StringEquals alone doesn't read.
@@ -76,9 +77,11 @@ class RunRecorder(Construct):
             purpose="recorder",
             description=f"Announces findings about batches of {model.model_name} and records predictions",
             statements=[
-                list_bucket("ListReports", data_bucket.bucket_arn, runs),
+                list_bucket("ListReports", data_bucket.bucket_arn, [*runs, found]),
                 read_objects(
-                    "ReadReports", data_bucket.bucket_arn, [f"{run}/data-quality/*" for run in runs]
+                    "ReadReports",
+                    data_bucket.bucket_arn,
+                    [*(f"{run}/data-quality/*" for run in runs), found],
                 ),
                 write_objects("Record", data_bucket.bucket_arn, written),
                 registry.compare_artifacts_statement(model),
@@ -107,17 +110,27 @@ class RunRecorder(Construct):
         """Return the number of batches that had drifted; period default: 5 minutes."""
         return model_metric("DriftDetected", self._stage, self._model, period)
 
+    def metric_largest_distance(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return the largest distance of any feature from the training data; period default: 5 minutes."""
+        return model_metric("LargestDistance", self._stage, self._model, period, statistic="Maximum")
+
+    def metric_drifted_in_a_row(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return how many batches drifted one after the other; period default: 5 minutes."""
+        return model_metric("DriftedInARow", self._stage, self._model, period, statistic="Maximum")
+
     def metric_violations(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return the number of batches that broke a constraint; period default: 5 minutes."""
         return model_metric("ViolationDetected", self._stage, self._model, period)
 
 
-def model_metric(name: str, stage: str, model: ModelNames, period: Duration | None) -> cloudwatch.Metric:
-    """Return one of the metrics that the function writes: a sum by stage and model."""
+def model_metric(
+    name: str, stage: str, model: ModelNames, period: Duration | None, *, statistic: str = "Sum"
+) -> cloudwatch.Metric:
+    """Return one of the metrics that the function writes, by stage and model."""
     return cloudwatch.Metric(
         namespace=METRIC_NAMESPACE,
         metric_name=name,
         dimensions_map={"Stage": stage, "Model": model.model_name},
-        statistic="Sum",
+        statistic=statistic,
         period=period,
     )

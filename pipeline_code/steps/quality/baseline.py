@@ -21,8 +21,12 @@ _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def write_baseline(model: Model, files: Sequence[FileRows], folder: Path) -> None:
-    """Write both files of the baseline."""
-    profile = profile_rows(model.columns, files)
+    """Write both files of the baseline of rows."""
+    write_profile(model, profile_rows(model.columns, files), folder)
+
+
+def write_profile(model: Model, profile: Profile, folder: Path) -> None:
+    """Write both files of the baseline of data with this profile."""
     write_json(folder / STATISTICS, describe(profile))
     write_json(folder / CONSTRAINTS, suggest(profile, model.columns, model.monitor))
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..rows import Problem
+from .chance import more_missing_than_chance
 from .constraints import FeatureConstraint
-from .distance import categorical_distance, more_missing_than_chance, robust, simple_distance
+from .drift import Comparison, compare
 from .profile import ColumnProfile, Profile
 
 DRIFT = "baseline_drift_check"
@@ -38,38 +39,18 @@ class Violation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """How far a feature's distribution is from the baseline's.
+class Findings:
+    """What the checks found: violations of all six types, and the distance of each feature compared.
 
     Attributes
     ----------
-    distance
-        By the feature's method; what the threshold is for.
-    simple
-        The plain largest difference.
-    before, after
-        Means of a numeric feature.
+    not_compared
+        Features whose distribution the baseline, or the batch, doesn't hold.
     """
-
-    name: str
-    distance: float
-    simple: float
-    threshold: float
-    before: float | None = None
-    after: float | None = None
-
-    @property
-    def drifted(self) -> bool:
-        """Whether the distance is above the threshold."""
-        return self.distance > self.threshold
-
-
-@dataclass(frozen=True, kw_only=True)
-class Findings:
-    """What the checks found: violations of all six types, and the distance of each feature compared."""
 
     violations: tuple[Violation, ...]
     comparisons: tuple[Comparison, ...]
+    not_compared: tuple[str, ...] = ()
 
 
 def check(
@@ -78,6 +59,8 @@ def check(
     constraints: Mapping[str, FeatureConstraint],
     *,
     completeness_confidence: float = 0.999,
+    drift_confidence: float = 0.99,
+    others: int = 0,
 ) -> Findings:
     """Check a batch.
 
@@ -88,36 +71,42 @@ def check(
     constraints
         Feature name to what it must satisfy.
     completeness_confidence
-        How sure to be that more is missing than in the baseline, a feature.
+        How sure to be, over all columns together, that more is missing than in the baseline.
+    drift_confidence
+        How sure to be, over all features together, that a Robust distance is no chance.
+    others
+        What else is compared with that confidence, outside of this check.
     """
     violations = _structure(current, constraints)
-    comparisons = []
+    pairs = []
     known = {column.name: column for column in baseline.columns}
     absent = {p.column for p in current.problems if p.kind == "missing_column" and p.column}
+    firsts = _first_problems(current.problems)
+    alike = (1 - completeness_confidence) / max(1, len(constraints))
     for column in current.columns:
         constraint = constraints.get(column.name)
         if constraint is None or column.name in absent:
             continue
         before = known.get(column.name)
-        first = _first_problems(current.problems, column.name)
+        first = firsts.get(column.name, {})
         if constraint.config.evaluate:
             violations += _types(column, constraint, first)
-            violations += _completeness(column, before, constraint, first, completeness_confidence)
+            violations += _completeness(column, before, constraint, first, alike)
             violations += _values(column, constraint, first)
         if before is not None and constraint.config.compare:
-            comparison = _compare(column, before, constraint)
-            if comparison is not None:
-                comparisons.append(comparison)
-                violations += _drift(comparison, constraint)
-    comparisons.sort(key=lambda found: (-found.distance, -found.simple, found.name))
-    return Findings(violations=tuple(violations), comparisons=tuple(comparisons))
+            pairs.append((column, before, constraint.config))
+    comparisons, not_compared = compare(pairs, confidence=drift_confidence, others=others)
+    violations += [violation for comparison in comparisons for violation in drift_violations(comparison)]
+    return Findings(violations=tuple(violations), comparisons=comparisons, not_compared=not_compared)
 
 
-def _first_problems(problems: tuple[Problem, ...], column: str) -> dict[str, str]:
-    first: dict[str, str] = {}
+def _first_problems(problems: tuple[Problem, ...]) -> dict[str, dict[str, str]]:
+    """Return, a column, the first problem of each kind."""
+    first: dict[str, dict[str, str]] = {}
     for problem in problems:
-        if problem.column == column:
-            first.setdefault(problem.kind, str(problem))
+        of_column = first.setdefault(problem.column, {})
+        if problem.kind not in of_column:
+            of_column[problem.kind] = str(problem)
     return first
 
 
@@ -129,7 +118,7 @@ def _structure(current: Profile, constraints: Mapping[str, FeatureConstraint]) -
     for problem in current.problems:
         if problem.kind in STRUCTURE or problem.column not in names:
             key = problem.kind, problem.column
-            counts[key] += 1
+            counts[key] += problem.times
             first.setdefault(key, str(problem))
     found = [
         Violation(
@@ -191,12 +180,13 @@ def _completeness(
     before: ColumnProfile | None,
     constraint: FeatureConstraint,
     first: dict[str, str],
-    confidence: float,
+    alike: float,
 ) -> list[Violation]:
     """Compare the missing cells with the constraint.
 
     Where the constraint is the share that the baseline showed, it is uncertain itself; where a person has
-    written another, it is a rule, and a required column's 1.0 allows none to be missing.
+    written another, it is a rule, and a required column's 1.0 allows none to be missing. Where so many missing
+    have a chance below `alike`, the batch isn't like the baseline.
     """
     if column.missing and "missing" in first:
         return [Violation(column.name, "completeness_check", first["missing"])]
@@ -204,7 +194,7 @@ def _completeness(
     seen = before.present + before.missing if before is not None and measured else math.inf
     cells = column.present + column.missing
     chance = more_missing_than_chance(column.missing, cells, 1 - constraint.completeness, seen)
-    if chance >= 1 - confidence:
+    if chance >= alike:
         return []
     return [
         Violation(
@@ -235,42 +225,17 @@ def _values(column: ColumnProfile, constraint: FeatureConstraint, first: dict[st
     ]
 
 
-def _compare(
-    column: ColumnProfile, before: ColumnProfile, constraint: FeatureConstraint
-) -> Comparison | None:
-    """Return the distance, or nothing where a side's distribution isn't known."""
-    config = constraint.config
-    if column.points is not None and before.points is not None:
-        simple = simple_distance(column.points, before.points)
-        sizes = column.points.total, before.points.total
-        threshold = config.threshold
-    else:
-        now, then = column.as_categories(), before.as_categories()
-        if now is None or then is None:
-            return None
-        simple = categorical_distance(now, then)
-        sizes = float(now.total()), float(then.total())
-        threshold = config.categorical_threshold
-    numeric = column.points is not None and before.points is not None and bool(sizes[0])
-    return Comparison(
-        name=column.name,
-        distance=robust(simple, *sizes) if config.robust else simple,
-        simple=simple,
-        threshold=threshold,
-        before=before.mean if numeric else None,
-        after=column.mean if numeric else None,
-    )
-
-
-def _drift(comparison: Comparison, constraint: FeatureConstraint) -> list[Violation]:
+def drift_violations(comparison: Comparison) -> list[Violation]:
+    """Return the violation of a comparison, where there is one."""
     if not comparison.drifted:
         return []
-    method = "Robust" if constraint.config.robust else "Simple"
-    return [
-        Violation(
-            comparison.name,
-            DRIFT,
-            f"{method} distance from the baseline: {comparison.distance:.4f}, above the threshold"
-            f" {comparison.threshold:g}; largest difference of the distributions: {comparison.simple:.4f}",
+    moved = f"largest difference of the distributions: {comparison.simple:.4f}"
+    likely = f"{comparison.p_value:.2g}"
+    if comparison.method == "ChiSquared":
+        told = f"p-value of ChiSquared: {likely}, below the threshold {comparison.threshold:g}; {moved}"
+    else:
+        told = (
+            f"{comparison.method} distance from the baseline: {comparison.distance:.4f}, above the threshold"
+            f" {comparison.threshold:g}; {moved}, with a chance of {likely}"
         )
-    ]
+    return [Violation(comparison.name, DRIFT, told)]

@@ -9,6 +9,7 @@ from typing import Any
 from ..model import Column, Monitor, value_text
 from .profile import Profile
 
+DOMAIN = 120  # texts beyond which a column's values are no list that a batch must keep to
 OVERRIDES = ("monitoringConfigOverrides", "monitoring_config_overrides")
 
 
@@ -24,6 +25,9 @@ class Config:
         Smallest shares of cells of the right type and with known values.
     threshold, categorical_threshold, robust
         Largest distance, and whether it is taken beyond the noise.
+    chi_squared
+        Whether texts are compared by Pearson's test: `categorical_threshold` is then the p-value below which a
+        feature has drifted.
     """
 
     evaluate: bool = True
@@ -34,6 +38,7 @@ class Config:
     threshold: float = 0.1
     categorical_threshold: float = 0.1
     robust: bool = True
+    chi_squared: bool = False
 
     def updated(self, given: dict[str, Any]) -> Config:
         """Return the config with what a monitoring_config, or a feature's overrides, say otherwise.
@@ -44,12 +49,6 @@ class Config:
             A word or a method that this monitor doesn't know.
         """
         distribution = given.get("distribution_constraints") or {}
-        drift = distribution.get("categorical_drift_method", "LInfinity")
-        if drift != "LInfinity":
-            raise ValueError(f"categorical_drift_method must be LInfinity, got '{drift}'")
-        method = distribution.get("comparison_method", "Robust" if self.robust else "Simple")
-        if method not in ("Robust", "Simple"):
-            raise ValueError(f"comparison_method must be Robust or Simple, got '{method}'")
         return Config(
             evaluate=_enabled(given, "evaluate_constraints", self.evaluate),
             emit_metrics=_enabled(given, "emit_metrics", self.emit_metrics),
@@ -60,7 +59,10 @@ class Config:
             categorical_threshold=_share(
                 distribution, "categorical_comparison_threshold", self.categorical_threshold
             ),
-            robust=method == "Robust",
+            robust=_either(distribution, "comparison_method", "Robust", "Simple", self.robust),
+            chi_squared=_either(
+                distribution, "categorical_drift_method", "ChiSquared", "LInfinity", self.chi_squared
+            ),
         )
 
 
@@ -72,10 +74,14 @@ def _share(given: dict[str, Any], key: str, default: float) -> float:
 
 
 def _enabled(given: dict[str, Any], key: str, default: bool) -> bool:
-    word = given.get(key, "Enabled" if default else "Disabled")
-    if word not in ("Enabled", "Disabled"):
-        raise ValueError(f"{key} must be Enabled or Disabled, got '{word}'")
-    return bool(word == "Enabled")
+    return _either(given, key, "Enabled", "Disabled", default)
+
+
+def _either(given: dict[str, Any], key: str, yes: str, no: str, default: bool) -> bool:
+    word = given.get(key, yes if default else no)
+    if word not in (yes, no):
+        raise ValueError(f"{key} must be {yes} or {no}, got '{word}'")
+    return bool(word == yes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +114,10 @@ def suggest(profile: Profile, columns: Sequence[Column], monitor: Monitor) -> di
             "completeness": column.completeness,
         }
         if column.categories is not None:
-            legal = [value_text(value) for value in described[column.name].values]
-            feature["string_constraints"] = {"domains": legal or sorted(column.categories)}
+            domains = [value_text(value) for value in described[column.name].values]
+            if not domains and not column.others and len(column.categories) <= DOMAIN:
+                domains = sorted(column.categories)
+            feature["string_constraints"] = {"domains": domains}
         else:
             feature["num_constraints"] = {"is_non_negative": column.minimum >= 0}
         if described[column.name].required:
@@ -129,7 +137,7 @@ def _monitoring_config(monitor: Monitor) -> dict[str, Any]:
             "comparison_threshold": monitor.comparison_threshold,
             "comparison_method": monitor.comparison_method,
             "categorical_comparison_threshold": monitor.categorical_comparison_threshold,
-            "categorical_drift_method": "LInfinity",
+            "categorical_drift_method": monitor.categorical_drift_method,
         },
     }
 
@@ -144,27 +152,42 @@ def read_constraints(
     described
         constraints.json, ours or Model Monitor's; both spellings of a feature's overrides are read.
     drift_threshold
-        Takes the place of the data set's two comparison thresholds, not of a feature's own override.
+        Takes the place of the data set's two comparison thresholds, not of a feature's own override, nor of a
+        p-value.
 
     Raises
     ------
     KeyError, TypeError, ValueError
         It isn't such a file.
     """
-    config = Config().updated(described.get("monitoring_config") or {})
+    filed = Config().updated(described.get("monitoring_config") or {})
     if drift_threshold is not None:
-        config = replace(config, threshold=drift_threshold, categorical_threshold=drift_threshold)
+        given = replace(filed, threshold=drift_threshold, categorical_threshold=drift_threshold)
+    else:
+        given = filed
     result = {}
     for feature in described["features"]:
-        own = config
-        for spelling in OVERRIDES:
-            own = own.updated(feature.get(spelling) or {})
         domains = (feature.get("string_constraints") or {}).get("domains") or ()
         result[feature["name"]] = FeatureConstraint(
             name=feature["name"],
             inferred_type=feature["inferred_type"],
             completeness=_share(feature, "completeness", 0.0),
             domains=frozenset(str(value) for value in domains),
-            config=own,
+            config=_overridden(feature, given, filed),
         )
     return result
+
+
+def _overridden(feature: dict[str, Any], given: Config, filed: Config) -> Config:
+    """Return the feature's configuration: a p-value's threshold is the file's, never a distance's."""
+    for spelling in OVERRIDES:
+        own = feature.get(spelling) or {}
+        given, filed = given.updated(own), filed.updated(own)
+    if not given.chi_squared:
+        return given
+    if not filed.categorical_threshold:
+        raise ValueError(
+            f"with ChiSquared categorical_comparison_threshold is the p-value below which '{feature['name']}' has"
+            " drifted, and must be above 0"
+        )
+    return replace(given, categorical_threshold=filed.categorical_threshold)

@@ -31,11 +31,14 @@ class Points:
     ----------
     edges
         The values are upper edges of buckets: only there, exclusively, is the distribution known.
+    error
+        Largest share of all items by which a rank may be off; 0 where every value is counted exactly.
     """
 
     values: Floats
     counts: Floats
     edges: bool = False
+    error: float = 0.0
 
     @property
     def total(self) -> float:
@@ -59,6 +62,10 @@ class ColumnProfile:
         Distribution of a numeric column.
     categories
         Distribution of a string column: value to count.
+    others
+        Cells of a string column whose values are too many to be told; they are in no category.
+    distinct
+        How many values a string column has, where that is an estimate.
     mean, std_dev, total, minimum, maximum
         Of a numeric column; 0 where nothing is present.
     """
@@ -71,6 +78,8 @@ class ColumnProfile:
     illegal: int = 0
     points: Points | None = None
     categories: Counter[str] | None = None
+    others: int = 0
+    distinct: int | None = None
     mean: float = 0.0
     std_dev: float = 0.0
     total: float = 0.0
@@ -129,7 +138,7 @@ def profile_rows(
         What reading them found.
     """
     widths = sum(
-        1 for p in problems if p.line and not p.column and p.kind in ("missing_column", "extra_column")
+        p.times for p in problems if p.line and not p.column and p.kind in ("missing_column", "extra_column")
     )
     return Profile(
         rows=sum(rows.rows for rows in files) + widths,
@@ -166,19 +175,43 @@ def _profile_column(column: Column, values: list[Value | None], faults: Counter[
 def with_numbers(profile: ColumnProfile, numbers: Floats) -> ColumnProfile:
     """Return the profile with the distribution and moments of a numeric column's values."""
     values, counts = np.unique(numbers, return_counts=True)
-    profile = replace(profile, points=Points(values, counts.astype(np.float64)))
-    if not len(numbers):
+    return with_points(profile, Points(values, counts.astype(np.float64)))
+
+
+def with_points(profile: ColumnProfile, points: Points) -> ColumnProfile:
+    """Return the profile with a distribution that is known value by value, and its moments."""
+    profile = replace(profile, points=points)
+    if not len(points.values):
         return profile
+    number = points.total
     with np.errstate(over="ignore", invalid="ignore"):
-        moments = np.array([numbers.mean(), numbers.std(), numbers.sum()])
+        total = float(np.dot(points.values, points.counts))
+        squares = float(np.dot((points.values - total / number) ** 2, points.counts))
+    return with_moments(profile, number, total, squares, float(points.values[0]), float(points.values[-1]))
+
+
+def with_moments(
+    profile: ColumnProfile, number: float, total: float, squares: float, minimum: float, maximum: float
+) -> ColumnProfile:
+    """Return the profile with the moments of so many numbers.
+
+    Parameters
+    ----------
+    total
+        Their sum.
+    squares
+        Sum of the squared deviations from the mean.
+    """
     # JSON knows no infinity: what numbers such as 1e308 add up to is told as the largest that it knows
     most = sys.float_info.max
-    mean, std_dev, total = np.nan_to_num(moments, nan=most, posinf=most, neginf=-most).tolist()
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = np.array([total / number, np.sqrt(np.float64(squares) / number), total])
+    told = np.nan_to_num(moments, nan=most, posinf=most, neginf=-most).tolist()
     return replace(
         profile,
-        mean=mean,
-        std_dev=std_dev,
-        total=total,
-        minimum=float(values[0]),
-        maximum=float(values[-1]),
+        mean=told[0],
+        std_dev=told[1],
+        total=told[2],
+        minimum=minimum,
+        maximum=maximum,
     )

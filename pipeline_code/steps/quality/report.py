@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from .baseline import CONSTRAINTS, STATISTICS, write_json
-from .checks import DRIFT, Comparison, Findings, Violation
+from .checks import DRIFT, Findings, Violation
 from .constraints import FeatureConstraint
+from .drift import Comparison
 from .profile import Profile
 from .statistics import describe
 
 Action = Literal["deliver", "announce_and_deliver", "withhold_drift", "withhold_violation"]
 
 MESSAGE_LENGTH = 900  # a Lambda output of a pipeline holds 1,024 characters
+MOST_MEASURED = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Verdict:
     rows: int
     comparisons: tuple[Comparison, ...]
     violations: tuple[Violation, ...]
+    not_compared: tuple[str, ...] = ()
+    attributions: dict[str, Any] | None = None
 
     @property
     def delivers(self) -> bool:
@@ -50,12 +54,17 @@ class Verdict:
                     "threshold": found.threshold,
                     "drifted": found.drifted,
                     "simple": found.simple,
+                    "p_value": found.p_value,
+                    "method": found.method,
                     "before": found.before,
                     "after": found.after,
                 }
                 for found in self.comparisons
             ],
+            "low_power": [found.name for found in self.comparisons if found.low_power],
+            "not_compared": list(self.not_compared),
             "violations": [asdict(violation) for violation in self.violations],
+            **({"attributions": self.attributions} if self.attributions is not None else {}),
         }
 
 
@@ -74,6 +83,7 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
     broken = tuple(v for v in findings.violations if v.constraint_check_type != DRIFT)
     drifted = [found for found in findings.comparisons if found.drifted]
     shared: dict[str, Any] = {"rows": rows, "comparisons": findings.comparisons, "violations": broken}
+    shared["not_compared"] = findings.not_compared
     if broken:
         named = [f"{v.constraint_check_type} {v.feature_name}: {v.description}" for v in broken]
         head = f"{rows} rows with {_counted(len(broken), 'violation')}: "
@@ -88,14 +98,29 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
             message=_shortened(head, [_told(found) for found in drifted]),
             **shared,
         )
-    message = f"{rows} rows fit the baseline."
-    return Verdict(verdict="ok", action="deliver", message=message, **shared)
+    return Verdict(verdict="ok", action="deliver", message=_fits(rows, findings), **shared)
+
+
+def _fits(rows: int, findings: Findings) -> str:
+    """Return what is said of a batch without a finding, and of what it couldn't have shown."""
+    weak = sorted(found.name for found in findings.comparisons if found.low_power)
+    head = f"{rows} rows fit the baseline"
+    if weak:
+        head += ", but are too few to show a shift by half a standard deviation or 20 points of share in "
+        head = _shortened(head, weak, ", ")
+    if findings.not_compared:
+        head = _shortened(
+            head + "; the baseline holds no distribution of ", list(findings.not_compared), ", "
+        )
+    return head + "."
 
 
 def _told(found: Comparison) -> str:
     moved = ""
     if found.before is not None and found.after is not None:
         moved = f", mean {_shown(found.before)} before and {_shown(found.after)} now"
+    if found.method == "ChiSquared":
+        return f"{found.name} (p-value {found.p_value:.2g} of ChiSquared below {found.threshold:g})"
     return f"{found.name} (distance {found.distance:.3f} above {found.threshold:g}{moved})"
 
 
@@ -107,15 +132,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def _shortened(head: str, items: list[str]) -> str:
+def _shortened(head: str, items: list[str], between: str = "; ") -> str:
     """Return the items that fit into a message, and how many don't."""
     told = [items[0][: MESSAGE_LENGTH // 2]]
     for item in items[1:]:
         if len(head) + sum(map(len, told)) + len(item) + 2 * len(told) > MESSAGE_LENGTH - 30:
             break
         told.append(item)
-    rest = f"; and {len(items) - len(told)} more" if len(told) < len(items) else ""
-    return head + "; ".join(told) + rest
+    rest = f"{between}and {len(items) - len(told)} more" if len(told) < len(items) else ""
+    return head + between.join(told) + rest
 
 
 def write_report(
@@ -144,25 +169,25 @@ def exit_message(findings: Findings) -> str:
     return f"CompletedWithViolations: Job completed successfully with {_counted(count, 'violation')}."
 
 
-def write_metrics(
-    folder: Path,
+def metrics_of(
     profile: Profile,
     findings: Findings,
     constraints: Mapping[str, FeatureConstraint],
     *,
     now: datetime | None = None,
-) -> None:
-    """Write one JSON line a metric, named as Model Monitor names them.
+) -> list[list[dict[str, Any]]]:
+    """Return the metrics of each feature that emits some, as CloudWatch takes them and Model Monitor names them.
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-byoc-cloudwatch.html
     """
     stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     drift = {found.name: found.distance for found in findings.comparisons}
-    lines = []
+    features = []
     for column in profile.columns:
         constraint = constraints.get(column.name)
         if constraint is not None and not constraint.config.emit_metrics:
             continue
+        lines = []
         head: dict[str, Any] = {"Timestamp": stamp, "Dimensions": []}
         if column.points is not None and column.points.total:
             statistics = {
@@ -177,6 +202,24 @@ def write_metrics(
         if column.name in drift:
             name = f"feature_baseline_drift_{column.name}"
             lines.append({"MetricName": name, **head, "Value": drift[column.name]})
-    folder.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    (folder / "data_quality.jsonl").write_text(text, encoding="utf-8")
+        features.append(lines)
+    return features
+
+
+def write_metrics(report: Path, features: Sequence[list[dict[str, Any]]], *, container: Path | None) -> None:
+    """Write the metrics: those of the first features beside the verdict, all of them where Model Monitor reads them.
+
+    Parameters
+    ----------
+    report
+        Gets metrics.json, which the run's function puts to CloudWatch. CloudWatch bills each metric, so it holds
+        those of the first `MOST_MEASURED` features in the order of the columns: the same ones in every batch.
+    container
+        Folder for JSON lines. SageMaker reads it for Model Monitor's own jobs only. Default: not written.
+    """
+    first = [line for lines in features[:MOST_MEASURED] for line in lines]
+    write_json(report / "metrics.json", {"metrics": first})
+    if container is not None:
+        container.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(line) + "\n" for lines in features for line in lines)
+        (container / "data_quality.jsonl").write_text(text, encoding="utf-8")

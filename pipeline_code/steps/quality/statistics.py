@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..model import WHOLE_IN_A_DOUBLE
-from .profile import ColumnProfile, Profile
+from .profile import ColumnProfile, Points, Profile
 from .sketch import kll, points_of
+
+NOTHING = Points(np.empty(0), np.empty(0))
 
 
 def describe(profile: Profile) -> dict[str, Any]:
@@ -19,11 +24,12 @@ def describe(profile: Profile) -> dict[str, Any]:
     return {
         "version": 0.0,
         "dataset": {"item_count": profile.rows},
-        "features": [_describe_column(column) for column in profile.columns],
+        "features": [describe_column(column) for column in profile.columns],
     }
 
 
-def _describe_column(column: ColumnProfile) -> dict[str, Any]:
+def describe_column(column: ColumnProfile) -> dict[str, Any]:
+    """Return what statistics.json says of a feature."""
     common = {"num_present": column.present, "num_missing": column.missing}
     head = {"name": column.name, "inferred_type": column.inferred_type}
     if column.categories is not None:
@@ -32,7 +38,7 @@ def _describe_column(column: ColumnProfile) -> dict[str, Any]:
         return head | {
             "string_statistics": {
                 "common": common,
-                "distinct_count": float(len(ranked)),
+                "distinct_count": float(len(ranked) if column.distinct is None else column.distinct),
                 "distribution": {"categorical": {"buckets": buckets}},
             }
         }
@@ -67,27 +73,42 @@ def _read_column(feature: dict[str, Any]) -> ColumnProfile:
     numeric, text = feature.get("numerical_statistics"), feature.get("string_statistics")
     statistics = numeric or text or {}
     common = statistics.get("common") or {}
-    shared = {
-        "name": feature["name"],
-        "inferred_type": feature["inferred_type"],
-        "present": _count(common, "num_present"),
-        "missing": _count(common, "num_missing"),
-    }
+    profile = ColumnProfile(
+        name=feature["name"],
+        inferred_type=feature["inferred_type"],
+        present=_count(common, "num_present"),
+        missing=_count(common, "num_missing"),
+    )
     distribution = statistics.get("distribution") or {}
     if numeric:
-        return ColumnProfile(
-            **shared,
-            points=points_of(distribution.get("kll") or {}),
-            mean=_number(numeric, "mean"),
-            std_dev=_number(numeric, "std_dev"),
-            total=_number(numeric, "sum"),
-            minimum=_number(numeric, "min"),
-            maximum=_number(numeric, "max"),
-        )
+        return _with_numbers(profile, numeric, distribution.get("kll") or {})
     buckets = (distribution.get("categorical") or {}).get("buckets")
-    if not buckets:
-        return ColumnProfile(**shared)
-    return ColumnProfile(**shared, categories=Counter({str(b["value"]): _count(b, "count") for b in buckets}))
+    if not buckets and (profile.present or not text):
+        return profile  # too many different texts for Model Monitor to list
+    categories: Counter[str] = Counter()
+    for bucket in buckets or ():
+        categories[str(bucket["value"])] += _count(bucket, "count")
+    distinct = _count(statistics, "distinct_count") if "distinct_count" in statistics else len(categories)
+    return replace(
+        profile,
+        categories=categories,
+        others=max(0, profile.present - categories.total()),
+        distinct=None if distinct == len(categories) else distinct,
+    )
+
+
+def _with_numbers(profile: ColumnProfile, numeric: dict[str, Any], kll: dict[str, Any]) -> ColumnProfile:
+    profile = replace(profile, points=points_of(kll) or (None if profile.present else NOTHING))
+    if not profile.present:
+        return profile  # what is the mean of nothing? Its writer may have thought of NaN
+    return replace(
+        profile,
+        mean=_number(numeric, "mean"),
+        std_dev=_number(numeric, "std_dev"),
+        total=_number(numeric, "sum"),
+        minimum=_number(numeric, "min"),
+        maximum=_number(numeric, "max"),
+    )
 
 
 def _number(described: dict[str, Any], key: str) -> float:

@@ -34,7 +34,7 @@ from model_resolver.versions import (
     image_uri,
     newest_approved,
 )
-from shared import aws, environment, log
+from shared import aws, environment, history, log
 from shared.artifacts import CONSTRAINTS, FILES, MODEL, STATISTICS, ModelArtifactChanged, uris_of
 from shared.objects import ObjectStore
 from shared.text import one_line, shorten
@@ -111,10 +111,11 @@ class Resolver:
         version = str(event.get("model_version_wanted", NEWEST_APPROVED)).strip()
         rescore = str(event.get("rescore", "false")).strip().lower() == "true"
         try:
-            return self._resolve_batch(group, version, uri, rescore)
+            resolved = self._resolve_batch(group, version, uri, rescore)
         except OF_THE_VERSION as error:
             # whoever mends the version scores this batch next
             raise type(error)(f"{error}. Batch: {uri}") from error
+        return {**resolved, **self._history(event)}
 
     def _resolve_batch(self, group: str, wanted: str, uri: str, rescore: bool) -> dict[str, str]:
         version, package = find_version(
@@ -141,6 +142,17 @@ class Resolver:
             "batch_uri": batch.uri,
             "batch_digest": batch.digest,
         }
+
+    def _history(self, event: dict[str, Any]) -> dict[str, str]:
+        """Lay down what was found about the last batches, for the check of this one."""
+        run_uri, execution_id = (str(event.get(name, "")).strip() for name in ("run_uri", "execution_id"))
+        if not run_uri or not execution_id:
+            return {}  # a definition that was compiled before there was a history
+        bucket, key = aws.split_uri(f"{run_uri.rstrip('/')}/{execution_id}/history/history.json")
+        own = self.open_bucket(self.settings.data_bucket)
+        store = self.open_bucket(bucket)
+        store.write_json(key, history.last_batches(own, self.settings.model_name))
+        return {"history_uri": store.uri(key)}
 
     def resolve_champion(self, event: dict[str, Any]) -> dict[str, str]:
         """Resolve what a train run compares its model with."""

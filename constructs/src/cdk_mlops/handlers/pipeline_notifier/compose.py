@@ -12,7 +12,9 @@ from pipeline_notifier.places import (
     UNKNOWN_BATCH,
     again,
     bucket_page,
+    fetch,
     make_run,
+    object_page,
     start_again,
     step_logs,
     version_wanted,
@@ -52,7 +54,11 @@ def compose(facts: Facts, place: Place) -> Alert:
         happened=_happened(facts, place),
         why=[*words.why, *(f"Not known: {trouble}." for trouble in facts.unknown)],
         done=_done(facts, place),
-        todo=[*(_check_todo(facts, place) if facts.check else words.todo), *_where(facts, place)],
+        todo=[
+            *_report(facts, place),
+            *(_check_todo(facts, place) if facts.check else words.todo),
+            *_where(facts, place),
+        ],
     )
 
 
@@ -130,6 +136,18 @@ def _decided(decision: dict[str, Any]) -> str:
             "Its version will wait for approval."
         )
     return f"No retraining was started: {one_line(decision.get('reason', 'no reason was recorded'))}."
+
+
+def _report(facts: Facts, place: Place) -> list[str]:
+    """Where the page of a finding is, and how to open it on a phone or at a desk."""
+    if not facts.page or facts.cause.word not in (causes.DRIFT, causes.VIOLATION):
+        return []
+    region, uri = facts.run.pipeline_arn.region, f"s3://{place.data_bucket}/{facts.page}"
+    return [
+        f"Look at the batch beside the training data: {uri}",
+        f"Open it in the console: {object_page(region, place.data_bucket, facts.page)}",
+        f"Or at your desk: {fetch(uri, place.stage, region)}",
+    ]
 
 
 def _where(facts: Facts, place: Place) -> list[str]:

@@ -35,6 +35,8 @@ class Facts:
         What the run was started with, of inference runs that ended badly.
     check
         Whether the run was a check.
+    page
+        Key of the check's page in the data bucket; empty where there is none.
     unknown
         What could not be read, and why, in words.
     """
@@ -49,6 +51,7 @@ class Facts:
     batch: Batch = field(default_factory=Batch)
     parameters: dict[str, str] = field(default_factory=dict)
     check: bool = False
+    page: str = ""
     unknown: list[str] = field(default_factory=list)
 
     @property
@@ -115,6 +118,7 @@ class FactFinder:
         if facts.kind == "inference":
             self._look_for_check(facts)
             facts.verdict = self._read(f"{facts.folder}/data-quality/verdict.json", unknown)
+            facts.page = self._page(facts)
             facts.awaited = covered(facts)
             # a rule on a named step decides about runs that the model's setting doesn't cover: one look
             facts.decision = self._decision(facts, min(WAIT_SECONDS, seconds_left) if facts.awaited else 0.0)
@@ -158,6 +162,15 @@ class FactFinder:
             unknown.append(f"{self._store.uri(key)} could not be read ({error_code(error)})")
             return None
         return document.value if document else None
+
+    def _page(self, facts: Facts) -> str:
+        """Key of the check's page; empty where there is none, or where that can't be told: it is an extra."""
+        key = f"{facts.folder}/data-quality/report.html"
+        try:
+            return key if self._store.exists(key) else ""
+        except AwsError as error:
+            log.warning("whether there is a page is not known", key=key, error=error_text(error))
+            return ""
 
     def _decision(self, facts: Facts, seconds: float) -> dict[str, Any] | None:
         key = decision_key(facts)

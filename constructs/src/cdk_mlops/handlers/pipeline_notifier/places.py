@@ -26,6 +26,20 @@ def bucket_page(region: str, bucket: str, prefix: str) -> str:
     return f"https://{console_host(region)}/s3/buckets/{bucket}?region={region}&prefix={quote(prefix)}"
 
 
+def object_page(region: str, bucket: str, key: str) -> str:
+    """Console page of an object, where it can be opened with the reader's own permissions."""
+    return f"https://{console_host(region)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+
+
+def fetch(uri: str, stage: str, region: str) -> str:
+    """Command that gets an HTML file from S3 and opens it in the browser."""
+    name = uri.rsplit("/", 1)[-1]
+    return (
+        f"aws s3 cp --profile mlops-{stage} --region {region} {quote_word(uri)} {name} && "
+        f'python3 -m webbrowser -t "file://$PWD/{name}"'
+    )
+
+
 def log_page(region: str, group: str) -> str:
     """Console page of a log group."""
     # the console wants the name encoded twice, with $25 for the percent sign

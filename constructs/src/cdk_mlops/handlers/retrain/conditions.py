@@ -24,6 +24,9 @@ class Settings:
     train_prefix: str
     retrain_on: str
     reminder_days: int
+    # how many of how many batches must have drifted
+    drifted: int = 1
+    of: int = 1
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from retrain.conditions import Settings, Situation, assess
+from retrain.repetition import too_few
 from retrain.triggers import Trigger
 from shared import log
 from shared.checks import OF_A_CHECK, is_check, run_parameters
@@ -67,9 +68,7 @@ class Retrainer:
         elif being_started:
             situation = Situation(being_started)
         else:
-            situation = assess(
-                self.settings, self.sagemaker, self.store, last.value if last else None, self.now()
-            )
+            situation = self._assess(trigger, last.value if last else None)
         return {
             "decision": NOT_STARTED if situation.blocked else STARTING,
             "reason": situation.blocked or _because(trigger),
@@ -84,6 +83,13 @@ class Retrainer:
             "event_id": trigger.event_id,
             "decided_at": self.now().isoformat(timespec="seconds"),
         }
+
+    def _assess(self, trigger: Trigger, last: dict[str, Any] | None) -> Situation:
+        settings = self.settings
+        waits = too_few(self.store, settings.model_name, trigger, settings.drifted, settings.of)
+        if waits:
+            return Situation(waits)
+        return assess(settings, self.sagemaker, self.store, last, self.now())
 
     def _is_check(self, trigger: Trigger) -> bool:
         if not trigger.execution_arn:

@@ -27,6 +27,8 @@ def load_settings() -> Settings:
         train_prefix=environment.text(os.environ, "TRAIN_PREFIX"),
         retrain_on=environment.one_of(os.environ, "RETRAIN_ON", RETRAIN_ON, "drift"),
         reminder_days=environment.whole_number(os.environ, "REMINDER_DAYS", 3),
+        drifted=environment.whole_number(os.environ, "RETRAIN_AFTER_DRIFTED", 1),
+        of=environment.whole_number(os.environ, "RETRAIN_AFTER_OF", 1),
     )
 
 

@@ -35,6 +35,8 @@ class Trigger:
         ARN of the run, where the event doesn't say whether it was a check and the run has to be asked.
     check
         Whether the event says that it was one.
+    model_version
+        Number of the version whose baseline the batch was compared with; empty where the event doesn't say it.
     """
 
     event_id: str
@@ -45,6 +47,7 @@ class Trigger:
     message: str = ""
     execution_arn: str = ""
     check: bool = False
+    model_version: str = ""
 
     def covered(self, retrain_on: str) -> bool:
         """Whether the model's setting retrains on this cause."""
@@ -75,6 +78,7 @@ def read_trigger(event: dict[str, Any]) -> Trigger | None:
             detail.get("model"),
             str(detail.get("message", "")),
             check=detail.get("check") is True,
+            model_version=str(detail.get("modelVersion") or ""),
         )
     if kind == "SageMaker Model Building Pipeline Execution Status Change":
         if detail.get("currentPipelineExecutionStatus") != "Failed":

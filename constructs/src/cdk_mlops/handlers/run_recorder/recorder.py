@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from run_recorder.metrics import put_metrics
+from run_recorder.metrics import put_feature_metrics, put_metrics
 from run_recorder.verdicts import LISTED, MESSAGE_LIMIT, BadVerdict, Verdict, from_violations
 from shared import log
 from shared.artifacts import FILES, ModelArtifactChanged, in_words, look_at
 from shared.aws import AwsError, split_uri
 from shared.checks import is_check
+from shared.history import drifted_in_a_row, record_batch
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
 from shared.text import number, one_line, shorten
 
@@ -66,9 +68,13 @@ class Recorder:
         if finding not in FINDINGS:
             raise BadRequest(f"the step's input 'finding' must be drift or violation, got '{finding}'")
         uri = required(event, "verdict_uri")
-        verdict = Verdict.parse(self._read(uri))
+        document = self._read(uri)
+        verdict = Verdict.parse(document)
         message = verdict.describe(finding)
         check = self._is_check(uri)
+        if not check:
+            # before the event: whoever decides about a retraining looks at the last batches
+            self._remember(event, document)
         self._put_event(
             {
                 "finding": finding,
@@ -80,6 +86,7 @@ class Recorder:
                 "modelVersion": str(event.get("model_version", "")),
                 "delivered": str(event.get("delivered", "false")).lower() == "true",
                 "reportUri": uri,
+                "pageUri": self._page_uri(uri),
                 "message": message,
                 "features": verdict.drifted[:LISTED],
                 "violations": [_short(violation) for violation in verdict.violations[:LISTED]],
@@ -87,7 +94,8 @@ class Recorder:
             }
         )
         if not check:
-            self._metrics({FINDINGS[finding]: 1})
+            self._metrics({FINDINGS[finding]: 1, **self._found(document)})
+            self._feature_metrics(uri)
         return {"message": message}
 
     def explain_rejection(self, event: dict[str, Any]) -> dict[str, str]:
@@ -135,9 +143,11 @@ class Recorder:
         if self._is_check(uri):
             return {"predictions_uri": uri}
         execution_id = required(event, "execution_id")
+        verdict_uri, verdict = self._verdict_of(execution_id)
         rows = _count(str(event.get("rows", "")))
-        if rows is None:
-            rows = self._rows_of_verdict(execution_id)
+        if rows is None and verdict is not None:
+            # pipelines whose steps can't pass it on
+            rows = _count(str(verdict.get("rows", "")))
         record = {
             "batch_uri": str(event.get("batch_uri", "")),
             "batch_digest": digest,
@@ -152,6 +162,12 @@ class Recorder:
         own = self.open_bucket(self.settings.data_bucket)
         own.write_json(f"{self.settings.model_name}/state/scored/{digest}.json", record)
         self._metrics({"BatchScored": 1, **({"RowsScored": rows} if rows is not None else {})})
+        if verdict is not None:
+            self._remember(event, verdict)
+            # a drift that is delivered was announced, with its numbers
+            if verdict.get("verdict") == "ok":
+                self._metrics(self._found(verdict))
+                self._feature_metrics(verdict_uri)
         return {"predictions_uri": uri}
 
     def _refuse_changed(self, event: dict[str, Any], predictions_uri: str) -> None:
@@ -206,17 +222,50 @@ class Recorder:
             raise FileMissing(f"there is no verdict at {uri}: the data-quality step should have written it")
         return document.value
 
-    def _rows_of_verdict(self, execution_id: str) -> int | None:
-        """How many rows the check counted, for pipelines whose steps can't pass it on."""
+    def _verdict_of(self, execution_id: str) -> tuple[str, dict[str, Any] | None]:
+        """Where a batch's verdict lies, and what it holds; None where that can't be read."""
         own = self.open_bucket(self.settings.data_bucket)
+        key = f"{self.settings.model_name}/inference/{execution_id}/data-quality/verdict.json"
+        return own.uri(key), self._look(own, key)
+
+    def _page_uri(self, verdict_uri: str) -> str:
+        """Where the page of the check lies, or nothing where there is none."""
+        bucket, key = split_uri(f"{verdict_uri.rpartition('/')[0]}/report.html")
+        store = self.open_bucket(bucket)
         try:
-            verdict = own.read_json(
-                f"{self.settings.model_name}/inference/{execution_id}/data-quality/verdict.json"
-            )
+            return store.uri(key) if store.exists(key) else ""
+        except AwsError as error:
+            log.warning("whether there is a page is not known", error=str(error))
+            return ""
+
+    def _remember(self, event: dict[str, Any], verdict: dict[str, Any]) -> None:
+        record_batch(
+            self.open_bucket(self.settings.data_bucket),
+            self.settings.model_name,
+            verdict,
+            started_at=str(event.get("started_at", "")),
+            execution_id=required(event, "execution_id"),
+            model_version=str(event.get("model_version", "")),
+            batch_uri=str(event.get("batch_uri", "")),
+            now=self.now(),
+        )
+
+    def _feature_metrics(self, verdict_uri: str) -> None:
+        settings = self.settings
+        bucket, key = split_uri(f"{verdict_uri.rpartition('/')[0]}/metrics.json")
+        document = self._look(self.open_bucket(bucket), key)
+        put_feature_metrics(
+            self.cloudwatch, settings.namespace, settings.stage, settings.model_name, document
+        )
+
+    def _look(self, store: ObjectStore, key: str) -> dict[str, Any] | None:
+        """What a file of the check holds; None where there is none, or it can't be read."""
+        try:
+            document = store.read_json(key)
         except (*AwsError, UnreadableObject) as error:
-            log.warning("the number of rows is not known", error=str(error))
+            log.warning("a file of the check could not be read", key=key, error=str(error))
             return None
-        return _count(str(verdict.value.get("rows", ""))) if verdict else None
+        return document.value if document else None
 
     def _put_event(self, detail: dict[str, Any]) -> None:
         entry = {"Source": EVENT_SOURCE, "DetailType": EVENT_TYPE, "Detail": json.dumps(detail)}
@@ -225,6 +274,13 @@ class Recorder:
         if answer.get("FailedEntryCount"):
             failed = answer.get("Entries", [{}])[0]
             raise EventRefused(f"PutEvents failed: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+
+    def _found(self, verdict: dict[str, Any]) -> dict[str, float]:
+        """What a check found, in numbers; whether drift goes on is known where the batch isn't broken."""
+        if verdict.get("verdict") not in ("ok", "drift"):
+            return _distances(verdict)
+        own = self.open_bucket(self.settings.data_bucket)
+        return {**_distances(verdict), "DriftedInARow": drifted_in_a_row(own, self.settings.model_name)}
 
     def _metrics(self, values: dict[str, float]) -> None:
         settings = self.settings
@@ -252,6 +308,14 @@ def _at_least(value: str, limit: str) -> bool:
         return float(value) >= float(limit)
     except ValueError as error:
         raise BadRequest(f"expected two numbers, got '{value}' and '{limit}'") from error
+
+
+def _distances(verdict: dict[str, Any]) -> dict[str, float]:
+    """How many features drifted, and the largest distance where any is known."""
+    features = [item for item in verdict.get("features") or () if isinstance(item, dict)]
+    known = [item["distance"] for item in features if isinstance(item.get("distance"), int | float)]
+    largest = {"LargestDistance": float(max(known))} if known and all(map(math.isfinite, known)) else {}
+    return {"FeaturesDrifted": sum(1 for item in features if item.get("drifted")), **largest}
 
 
 def _count(rows: str) -> int | None:

@@ -124,7 +124,7 @@ class ObjectStore:
         """ETag of an object that may be unreadable, or None where there is none."""
         return next((f'"{item.etag}"' for item in self.listing(key) if item.key == key), None)
 
-    def write_json(self, key: str, value: dict[str, Any]) -> None:
+    def write_json(self, key: str, value: dict[str, Any] | list[dict[str, Any]]) -> None:
         """Write an object, whatever was there."""
         self._put(key, value)
 
@@ -136,7 +136,7 @@ class ObjectStore:
         """Write over the object that was read with this ETag; False where someone else has written since."""
         return self._put(key, value, IfMatch=etag)
 
-    def _put(self, key: str, value: dict[str, Any], **condition: str) -> bool:
+    def _put(self, key: str, value: dict[str, Any] | list[dict[str, Any]], **condition: str) -> bool:
         body = json.dumps(value, indent=1, sort_keys=True, default=str).encode()
         attempts = 5
         for attempt in range(1, attempts + 1):

@@ -1,0 +1,170 @@
+"""What a model makes of a batch, against what it made of its hold-out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline_code.mammography import dataset
+from pipeline_code.steps import check_batch
+from pipeline_code.steps.quality.predictions import (
+    attributed,
+    compare_attributions,
+    known_attributions,
+    ndcg,
+    prediction_column,
+)
+from tests.steps.steps_kit import Workbench, write_archive
+
+
+@pytest.fixture(scope="module")
+def baseline(part1: Path, first_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The baseline that evaluate leaves, with the scores of the hold-out."""
+    from tests.steps.conftest import _bench
+
+    with pytest.MonkeyPatch.context() as patch:
+        bench = _bench(tmp_path_factory.mktemp("evaluated"), patch)
+        bench.evaluate("run", part1, first_model)
+    return bench.root / "run" / "out" / "baseline"
+
+
+def _check(
+    bench: Workbench, baseline: Path, batch: Path | bytes, model: Path | None, *more: str
+) -> dict[str, Any]:
+    inputs = bench.batch_inputs("run", baseline, batch)
+    if model is not None:
+        (inputs / "model").mkdir()
+        shutil.copy(model, inputs / "model" / "model.tar.gz")
+    assert bench.run(check_batch.main, inputs, bench.root / "run" / "out", *more) == 0, bench.message
+    return dict(json.loads((bench.root / "run" / "out" / "report" / "verdict.json").read_text()))
+
+
+def test_with_the_model_the_scores_are_one_more_feature_and_attributions_are_told(
+    bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
+) -> None:
+    verdict = _check(bench, baseline, files[dataset.BATCH], first_model)
+
+    found = {feature["name"]: feature for feature in verdict["features"]}
+    assert verdict["verdict"] == "ok"
+    assert set(found) == {*dataset.FEATURES, "(prediction)", "(attributions)"}
+    assert (found["(prediction)"]["method"], found["(prediction)"]["drifted"]) == ("Robust", False)
+    assert 0 < found["(prediction)"]["after"] < 1
+    attributions = verdict["attributions"]
+    assert attributions["rows"] == verdict["rows"]
+    assert 0.9 < attributions["ndcg"] <= 1
+    assert sum(feature["after"] for feature in attributions["features"]) == pytest.approx(1)
+    assert attributions["features"][0]["name"] == "BIRADS"
+    report = bench.root / "run" / "out" / "report"
+    assert json.loads((report / "statistics.json").read_text())["features"][-1]["name"] == "(prediction)"
+    assert len(json.loads((report / "constraints.json").read_text())["features"]) == len(dataset.FEATURES)
+    assert "(prediction)" in (report / "report.html").read_text()
+    assert list(bench.prepared("run")) == [dataset.BATCH]
+
+
+def test_without_the_model_nothing_is_scored_and_the_verdict_is_as_it_was(
+    bench: Workbench, baseline: Path, part1: Path, files: dict[str, Path]
+) -> None:
+    verdict = _check(bench, baseline, files[dataset.BATCH], None)
+
+    assert "attributions" not in verdict
+    shutil.rmtree(bench.root / "run")
+    assert verdict == bench.check("run", part1 / "baseline", files[dataset.BATCH])
+
+
+def test_scores_that_moved_are_a_drift_and_leave_no_rows_to_score(
+    bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
+) -> None:
+    # the marginals stay near those of training, but the riskiest cells come together more often
+    verdict = _check(bench, baseline, files[dataset.OUTLIERS], first_model)
+
+    assert verdict["action"] == "withhold_drift"
+    assert "(prediction)" in {feature["name"] for feature in verdict["features"]}
+    assert list(bench.prepared("run")) == ["NOT_PREPARED"]
+
+
+def test_a_drifted_batch_that_is_delivered_keeps_its_rows(
+    bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
+) -> None:
+    verdict = _check(
+        bench, baseline, files[dataset.OUTLIERS], first_model, "--predictions-on-drift", "deliver"
+    )
+
+    assert verdict["action"] == "announce_and_deliver"
+    assert list(bench.prepared("run")) == [dataset.OUTLIERS]
+
+
+def test_a_broken_batch_is_not_scored(
+    bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
+) -> None:
+    verdict = _check(bench, baseline, files[dataset.BROKEN], first_model)
+
+    assert verdict["verdict"] == "violation"
+    assert "attributions" not in verdict
+    assert list(bench.prepared("run")) == ["NOT_PREPARED"]
+
+
+def test_a_baseline_without_scores_is_said_not_to_be_compared(
+    bench: Workbench, part1: Path, first_model: Path, files: dict[str, Path]
+) -> None:
+    verdict = _check(bench, part1 / "baseline", files[dataset.BATCH], first_model)
+
+    assert (verdict["verdict"], verdict["not_compared"]) == ("ok", ["(prediction)"])
+    assert "the baseline holds no distribution of (prediction)" in verdict["message"]
+
+
+def test_a_model_that_cannot_be_read_ends_the_check(
+    bench: Workbench, baseline: Path, files: dict[str, Path]
+) -> None:
+    archive = write_archive(bench.root / "bad.tar.gz", {"xgboost-model": b"{}"})
+    inputs = bench.batch_inputs("run", baseline, files[dataset.BATCH])
+    (inputs / "model").mkdir()
+    shutil.copy(archive, inputs / "model" / "model.tar.gz")
+
+    assert bench.run(check_batch.main, inputs, bench.root / "out") == 2
+    assert "XGBoost can't read xgboost-model in model.tar.gz" in bench.message
+    assert not (bench.root / "out" / "report").exists()
+
+
+def test_attributions_of_other_features_are_named(
+    bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
+) -> None:
+    inputs = bench.batch_inputs("run", baseline, files[dataset.BATCH])
+    path = inputs / "statistics" / "statistics.json"
+    path.write_text(path.read_text().replace('"BIRADS": ', '"Birads": '))
+    (inputs / "model").mkdir()
+    shutil.copy(first_model, inputs / "model" / "model.tar.gz")
+
+    assert bench.run(check_batch.main, inputs, bench.root / "out") == 2
+    assert bench.message == (
+        "statistics.json of the baseline holds no attributions of the model's features: KeyError('BIRADS')"
+    )
+
+
+def test_scores_that_differ_in_their_last_digit_are_tied() -> None:
+    column = prediction_column(np.array([0.1234567, 0.12345671, 0.0, 1e-9, -3.5, 0.98]))
+
+    assert column.points is not None
+    assert column.points.values.tolist() == [-3.5, 0.0, 1e-9, 0.12346, 0.98]
+    assert column.points.counts.tolist() == [1, 1, 1, 2, 1]
+
+
+def test_ndcg_is_that_of_the_definition() -> None:
+    then = np.array([0.5, 0.3, 0.2])
+
+    assert ndcg(np.array([5.0, 3.0, 2.0]), then) == 1
+    swapped = (0.3 + 0.5 / np.log2(3) + 0.2 / 2) / (0.5 + 0.3 / np.log2(3) + 0.2 / 2)
+    assert ndcg(np.array([1.0, 2.0, 0.5]), then) == pytest.approx(swapped)
+    assert ndcg(np.array([1.0, 2.0]), np.zeros(2)) == 1
+
+
+def test_attributions_that_were_never_written_are_none() -> None:
+    assert known_attributions({"features": [{"name": "Age"}]}, ["Age"]) is None
+    assert (
+        compare_attributions(["Age"], attributed(np.ones((1, 1))), attributed(np.ones((9, 1))), each=0.01)
+        is None
+    )

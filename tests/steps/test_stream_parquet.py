@@ -1,0 +1,172 @@
+"""Parquet files: columns by name, types as they are, nulls are missing."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_code.steps.model import Model
+from pipeline_code.steps.parts import batch_parts
+from pipeline_code.steps.prepare import write_prepared
+from pipeline_code.steps.quality.layout import Layout
+from pipeline_code.steps.quality.stream import read_state
+from pipeline_code.steps.rows import Problem
+from tests.steps.stream_kit import by_rows, model, plain
+
+ROWS = 3000
+COLUMNS: dict[str, list[Any]] = {
+    "count": [None if n % 7 == 0 else n % 90 for n in range(ROWS)],
+    "level": [1 + n % 3 for n in range(ROWS)],
+    "size": [n / 4 - 5 for n in range(ROWS)],
+    "kind": [("a", "b", "aa", None)[n % 4] for n in range(ROWS)],
+    "note": [f"note {n % 50}" for n in range(ROWS)],
+}
+
+
+def _parquet(path: Path, **changes: Any) -> Path:
+    held = {name: values for name, values in (COLUMNS | changes).items() if values is not None}
+    pq.write_table(pa.table(held), path, row_group_size=700)
+    return path
+
+
+def _found(path: Path, held: Model | None = None) -> dict[str, Any]:
+    return plain(read_state(Layout.of_batch(held or model()), [(path, path.name)]).profile())
+
+
+def test_a_parquet_file_gives_what_the_csv_file_with_the_same_rows_gives(tmp_path: Path) -> None:
+    csv = tmp_path / "b.csv"
+    cells = [["" if value is None else str(value) for value in column] for column in COLUMNS.values()]
+    csv.write_text("\n".join(map(",".join, zip(*cells, strict=True))) + "\n")
+
+    assert _found(_parquet(tmp_path / "b.parquet")) == plain(by_rows(csv, "b.csv", model()))
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("level", pa.array([None if n % 5 == 0 else 2.0 for n in range(ROWS)])),
+        ("level", pa.array([1 + n % 3 for n in range(ROWS)]).dictionary_encode()),
+        ("level", pa.array([1 + n % 3 for n in range(ROWS)], pa.decimal128(9, 2))),
+        ("size", pa.array(range(ROWS), pa.int16())),
+        ("note", pa.array([n % 9 for n in range(ROWS)])),
+        ("note", pa.array([f"note {n % 9}" for n in range(ROWS)], pa.large_string())),
+        ("note", pa.array([f"note {n % 9}" for n in range(ROWS)]).dictionary_encode()),
+        ("note", pa.array([datetime.date(2026, 1, 1 + n % 9) for n in range(ROWS)])),
+        ("note", pa.nulls(ROWS)),
+    ],
+)
+def test_types_that_say_the_same_are_taken(tmp_path: Path, column: str, values: Any) -> None:
+    found = _found(_parquet(tmp_path / "b.parquet", **{column: values}))
+
+    assert found["problems"] == []
+    assert found["columns"][column]["present"] == ROWS - values.null_count
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "told"),
+    [
+        ("size", ["1.5"] * ROWS, "row 1, column size: '1.5' is stored as another type than number"),
+        ("size", ["old"] * ROWS, "row 1, column size: 'old' is not a number"),
+        ("size", [b"x"] * ROWS, "row 1, column size: 'b'x'' is not a number"),
+        ("note", [[1]] * ROWS, "row 1, column note: '[1]' is stored as another type than string"),
+        ("size", [1.0] * 2000 + [float("nan")] * 1000, "row 2001, column size: 'nan' is not a number"),
+        ("size", [1.0] * 2000 + [float("inf")] * 1000, "row 2001, column size: 'inf' is not a number"),
+        ("level", [1.0] * 2000 + [1.5] * 1000, "row 2001, column level: '1.5' is not an integer"),
+    ],
+)
+def test_values_of_another_type_are_told_with_their_row_and_counted(
+    tmp_path: Path, column: str, values: list[Any], told: str
+) -> None:
+    found = _found(_parquet(tmp_path / "b.parquet", **{column: values}))
+
+    ((text, kind, times),) = found["problems"]
+    assert text.startswith(f"b.parquet, {told}")
+    assert (kind, times) == ("type", ROWS if "row 1," in told else 1000)
+
+
+def test_required_and_illegal_values_are_told_with_their_row(tmp_path: Path) -> None:
+    path = _parquet(
+        tmp_path / "b.parquet",
+        size=[*[1.0] * 1234, None, *[1.0] * 1765],
+        level=[*[1] * 2999, 7],
+        kind=["z"] * ROWS,
+    )
+
+    assert sorted((text, times) for text, _, times in _found(path)["problems"]) == [
+        ("b.parquet, row 1, column kind: 'z' is not one of a, b", 3000),
+        ("b.parquet, row 1235, column size: is missing, and model.yaml requires it", 1),
+        ("b.parquet, row 3000, column level: '7' is not one of 1, 2, 3", 1),
+    ]
+
+
+def test_missing_and_extra_columns_are_named_and_the_case_of_names_is_no_matter(tmp_path: Path) -> None:
+    path = _parquet(tmp_path / "b.parquet", size=None, more=[1] * ROWS, kind=None, KIND=COLUMNS["kind"])
+
+    found = _found(path)
+
+    assert [text for text, _, _ in found["problems"]] == [
+        "b.parquet, column more: is not a column of model.yaml",
+        "b.parquet, column size: is not in the file",
+    ]
+    assert found["columns"]["kind"]["present"] == ROWS * 3 // 4
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.9, 0.999])
+def test_a_parquet_file_that_is_cut_off_counts_nothing_and_is_named(tmp_path: Path, keep: float) -> None:
+    path = _parquet(tmp_path / "b.parquet")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+
+    found = _found(path)
+
+    assert found["rows"] == 0
+    assert found["problems"][0][0].startswith("b.parquet: is not a Parquet file that can be read")
+
+
+def test_a_parquet_file_with_damaged_data_is_named(tmp_path: Path) -> None:
+    path = _parquet(tmp_path / "b.parquet")
+    content = bytearray(path.read_bytes())
+    content[200:4000] = b"\xff" * 3800
+    path.write_bytes(bytes(content))
+
+    found = _found(path)
+
+    assert (found["rows"], [kind for _, kind, _ in found["problems"]]) == (0, ["unreadable"])
+
+
+def test_ids_of_a_parquet_file_are_held_to_the_rules_of_all_ids(tmp_path: Path) -> None:
+    ids = [f"r{n}" for n in range(ROWS)]
+    ids[2000], ids[2500] = "r7", None  # type: ignore[call-overload]
+    path = _parquet(tmp_path / "b.parquet", id=ids)
+
+    problems = _found(path, model(id_column="id"))["problems"]
+
+    assert sorted(text for text, _, _ in problems) == [
+        "b.parquet, row 2001, column id: 'r7' is the id of an earlier row too",
+        "b.parquet, row 2501, column id: every row needs an id",
+    ]
+
+
+def test_rows_of_a_parquet_file_are_prepared_as_those_of_a_csv_file(tmp_path: Path) -> None:
+    held = model(columns=[column for column in model().columns if column.name != "note"])
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    _parquet(folder / "b.parquet", note=None)
+
+    problems: list[Problem] = []
+    rows = [
+        row for part in batch_parts(folder / "b.parquet", "b.parquet", held, problems) for row in part.ids
+    ]
+    written = write_prepared(held, folder, tmp_path / "out")
+
+    assert (written, len(rows), problems) == (ROWS, ROWS, [])
+    assert (tmp_path / "out" / "b.csv").read_text().splitlines()[:3] == [
+        "1,,1,-5,0",
+        "2,1,2,-4.75,1",
+        "3,2,3,-4.5,0",
+    ]
