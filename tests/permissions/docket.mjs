@@ -22,10 +22,13 @@ async function known(table, key, ask) {
   return table.get(key)
 }
 
+// What a token says, by its provider's host; of one value each. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
+const ofToken = (key) => key.split(':')[0].includes('.')
+
 async function context(values) {
   const found = {}
   for (const [key, listed] of Object.entries(values)) {
-    const array = await known(several, key, async () => isConditionKeyArray(await typeForContextKey(key)))
+    const array = await known(several, key, async () => !ofToken(key) && isConditionKeyArray(await typeForContextKey(key)))
     found[key] = array ? listed : listed[0]
   }
   return new RequestContextImpl(found)
