@@ -48,6 +48,7 @@ class BranchStack(cdk.Stack):
             region=settings.region,
             artifacts_bucket_name=self.data.bucket_name,
             key=self.data.key,
+            stage="dev",
         )
         # Main's prefixes name the constructs: one model has the same logical ids on every branch.
         self.models = {
@@ -105,7 +106,7 @@ class BranchStack(cdk.Stack):
             role.allow(pipelines.train)
             role.allow(pipelines.inference)
         for name in names:
-            self.registry.grant_approve(role.role, name)
+            self.registry.grant_approve(role.role, name, artifacts=False)
 
 
 def _readable(model: ModelNames) -> tuple[str, str]:

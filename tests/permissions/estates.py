@@ -11,6 +11,7 @@ from typing import Any
 from tests.fixtures.trees import two_models
 from tests.permissions.estate import Estate, Stack
 from tests.permissions.principals import JENKINS
+from tests.permissions.world import BRANCH, MAIN, WITH_BRANCH
 from tests.stacks.installations import SETTINGS, synthesized
 
 _SETTINGS = {
@@ -31,6 +32,8 @@ MODELS = [{"folder": "mammography"}, {"folder": "wine"}]
 @cache
 def estate(name: str = "versions") -> Estate:
     """Return an installation of two models with everything switched on, or a variant of it."""
+    if name == "branch":
+        return _branch()
     with tempfile.TemporaryDirectory() as folder:
         before = os.environ.get("MLOPS_DEFINITIONS")
         os.environ["MLOPS_DEFINITIONS"] = str(two_models(Path(folder)))
@@ -40,7 +43,13 @@ def estate(name: str = "versions") -> Estate:
             os.environ.pop("MLOPS_DEFINITIONS")
             if before is not None:
                 os.environ["MLOPS_DEFINITIONS"] = before
-    return Estate(stacks_of(assembly))
+    return Estate(stacks_of(assembly), MAIN)
+
+
+def _branch() -> Estate:
+    """Return what there is where a branch is deployed beside the main installation: of one of its models."""
+    assembly = synthesized({**_SETTINGS["versions"], "models": MODELS[:1]}, branch=BRANCH)
+    return Estate([*estate().stacks, *stacks_of(assembly)], WITH_BRANCH)
 
 
 def stacks_of(assembly: Any) -> list[Stack]:

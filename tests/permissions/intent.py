@@ -20,7 +20,8 @@ from tests.permissions.world import STAGES, STRANGER, Thing
 SOURCE = Path(__file__).with_name("intent.yaml")
 NEVER = "never, even as administrator"
 _SCOPE = re.compile(
-    rf"(?P<noun>.+?)(?: of (?P<model>every|any) model)?(?: of (?P<stage>every stage|{'|'.join(STAGES)}))?"
+    r"(?P<noun>.+?)(?: of (?P<model>every|any|main's|the branch's) model)?"
+    rf"(?: of (?P<stage>every stage|{'|'.join(STAGES)}))?"
 )
 _FOREIGN_KEY = frozenset({"through S3", "through SageMaker"})
 Place = tuple[
@@ -69,6 +70,7 @@ class Intent:
     ) -> None:
         self._partly = partly
         self._things = things
+        self._branch = things.estate.installation.branch
         self.rules: Mapping[str, Mapping[str, list[str]]] = _rules()
         self._permits: dict[tuple[str, str, Place], Situations] = {}
         self._never: dict[tuple[str, str, str], frozenset[str] | None] = {}
@@ -173,6 +175,11 @@ class Intent:
             if thing.stage is not None and wanted != "every stage" and thing.stage != wanted:
                 continue
             if thing.model is not None:
+                own = principal.model or self._branch
+                if model == "main's" and (own is None or thing.model != own.of):
+                    continue
+                if model == "the branch's" and thing.model != self._branch:
+                    continue
                 if model is None and thing.model != principal.model:
                     continue
                 if model == "every" and not thing.model.known:

@@ -8,7 +8,7 @@ from tests.permissions.estates import estate
 from tests.permissions.matrix import Matrix
 
 MAIN = "versions"
-OTHERS = ("github", "jenkins")
+OTHERS = ("github", "jenkins", "branch")
 
 
 @cache

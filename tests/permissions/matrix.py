@@ -157,14 +157,12 @@ class Matrix:
         if beside is None:
             yield from self.cells(self.everybody, self.distinct, self.matters)
             return
-        known = {
-            (one.name, one.caller, one.groups, one.administrator): one.identity for one in beside.everybody
-        }
+        known = {(one.name, one.caller, one.administrator): one.identity for one in beside.everybody}
         theirs = {place_of(one): (beside.owner_of(one), one.sources) for one in beside.distinct}
         new = [
             one
             for one in self.everybody
-            if known.get((one.name, one.caller, one.groups, one.administrator)) != one.identity
+            if known.get((one.name, one.caller, one.administrator)) != one.identity
         ]
         changed = [
             one

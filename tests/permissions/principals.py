@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.permissions.estate import Estate
 from tests.permissions.policy import Caller, Statement
@@ -43,7 +43,14 @@ class Principal:
 
 def principals(estate: Estate) -> list[Principal]:
     """Return everybody."""
-    return [*_roles(estate), *_outsiders(estate.installation), *_services(), *_of_other_systems(estate)]
+    installation = estate.installation
+    found = [*_roles(estate), *_outsiders(installation), *_services(), *_of_other_systems(estate)]
+    if installation.variant is None:
+        return found
+    return [
+        replace(one, groups=(*one.groups, *(f"{group} {installation.variant}" for group in one.groups)))
+        for one in found
+    ]
 
 
 def _roles(estate: Estate) -> Sequence[Principal]:
@@ -56,6 +63,8 @@ def _roles(estate: Estate) -> Sequence[Principal]:
             groups: tuple[str, ...] = (name,)
         elif stage == "registry":
             groups = (purpose,) if purpose == "approver" else (f"{stage} {purpose}",)
+        elif "--" in name:
+            groups = (f"branch {purpose}",)
         else:
             groups = (purpose, f"{purpose} of {stage}")
         known = stage if stage in STAGES else None
@@ -64,7 +73,7 @@ def _roles(estate: Estate) -> Sequence[Principal]:
         for kind in ("Train", "Inference") if purpose == "provider" else ():
             # CloudFormation takes each pipeline's policy away with the pipeline: the other must do alone.
             part = tuple(one for one in role.identity if f"{_OTHER[kind]}ProviderPolicy" not in one.source)
-            alone = (f"provider of {_ARTICLE[kind]} {kind.lower()} pipeline",)
+            alone = (f"{groups[0]} of {_ARTICLE[kind]} {kind.lower()} pipeline",)
             found.append(Principal(f"{name} for {kind.lower()}", role.caller, part, alone, known, model, arn))
         trusted = any(
             arn in values

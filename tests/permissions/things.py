@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tests.permissions.decoys import of_a_stranger, opened, what_aws_may_add
 from tests.permissions.estate import Estate
+from tests.permissions.objects import DATA_FOLDERS, DATA_OBJECTS, MAINS, NESTED
 from tests.permissions.wiring import Triggers, code_assets, log_groups
 from tests.permissions.world import (
     DIGEST,
@@ -106,15 +107,21 @@ class Things:
             return f"arn:aws:{service}:{REGION}:{account}:{rest}"
 
         self._bucket("data bucket", bucket, account, **own)
-        for model in self.models:
+        for model in self._models_of(stage):
             its = {**own, "model": model}
-            for noun, name in _DATA_OBJECTS:
+            if model.of is not None:
+                self._branch(model, bucket, its)
+            for noun, name in DATA_OBJECTS:
+                if model.of is not None and noun in MAINS:
+                    noun = "what else a branch has"
                 self._object(noun, bucket, f"{model.name}/{name}", account, **its)
-            for noun, name in _DATA_FOLDERS:
+            for noun, name in DATA_FOLDERS:
+                if model.of is not None and noun in MAINS:
+                    noun = "what else a branch has"
                 self._folder(noun, bucket, f"{model.name}/{name}", account, **its)
             self._sagemaker(stage, account, model)
         # What looks like a report or a claim further down is what it lies in: a pattern's "*" crosses slashes.
-        for name in _NESTED:
+        for name in NESTED:
             nested = f"{self.models[0].name}/data/train-dataset/{name}"
             self._object("training data", bucket, nested, account, **own, model=self.models[0])
         for noun, name in (
@@ -140,9 +147,9 @@ class Things:
             self._add(
                 f"{name} log", "log stream", arn("logs", f"{group}:log-stream:x/a"), account, stage=stage
             )
-            for model in self.models:
+            for model in self._models_of(stage):
                 for kind in ("train", "inference"):
-                    stream = arn("logs", f"{group}:log-stream:{model.prefix}-{kind}-x-{RUN}/algo-1")
+                    stream = arn("logs", f"{group}:log-stream:{model.jobs}-{kind}-x-{RUN}/algo-1")
                     self._add(f"{kind} {name} logs", "log stream", stream, account, stage=stage, model=model)
         self._add(
             "other logs", "log stream", arn("logs", "log-group:/other:log-stream:x"), account, stage=stage
@@ -158,7 +165,7 @@ class Things:
         )
         check = arn("scheduler", f"schedule/default/mlops-check-{stage}-1")
         self._add("check schedules", "schedule", check, account, stage=stage)
-        for model in self.models:
+        for model in self._models_of(stage):
             schedule = arn("scheduler", f"schedule/default/{model.prefix}-{stage}-inference")
             self._add("schedule", "schedule", schedule, account, stage=stage, model=model)
             if stage != "dev":
@@ -178,6 +185,21 @@ class Things:
         # A group of a stage's own account: nobody's, but an administrator could approve there.
         for kind, rest in (("group", "model-package-group/other"), ("version", "model-package/other/1")):
             self._add("other versions", kind, arn("sagemaker", rest), account, stage=stage)
+
+    def _models_of(self, stage: str) -> list[Model]:
+        return [one for one, stages in self.estate.installation.stages_of.items() if stage in stages]
+
+    def _branch(self, model: Model, bucket: str, its: Mapping[str, object]) -> None:
+        """Add what a branch's model has in dev's account that main's has in the registry's."""
+        account = self.accounts["dev"]
+        for name in ("model/job/output/model.tar.gz", "baseline/constraints.json"):
+            self._object("branch artifacts", bucket, f"{model.name}/dev/{RUN}/{name}", account, **its)
+        evaluation = f"{model.name}/dev/{RUN}/evaluation/evaluation.json"
+        self._object("branch evaluations", bucket, evaluation, account, **its)
+        base = f"arn:aws:sagemaker:{REGION}:{account}:model-package"
+        where = {"stage": "dev", "model": model}
+        self._add("branch versions", "group", f"{base}-group/{model.group}", account, **where)
+        self._add("branch versions", "version", f"{base}/{model.group}/7", account, **where)
 
     def _access_logs(self, stage: str, account: str, sources: dict[str, str]) -> None:
         bucket = f"sagemaker-mlops-{stage}-logs-{account}-{REGION}"
@@ -206,9 +228,9 @@ class Things:
             self._add(f"{kind} pipeline", "pipeline", arn(pipeline), account, **its)
             self._add(f"{kind} pipeline", "execution", arn(f"{pipeline}/execution/{RUN}"), account, **its)
             for job in ("processing", "training", "transform"):
-                own = arn(f"{job}-job/{model.prefix}-{kind}-x-{RUN}")
+                own = arn(f"{job}-job/{model.jobs}-{kind}-x-{RUN}")
                 self._add(f"{kind} {job} jobs", f"{job} job", own, account, **its)
-            self._add(f"{kind} models", "model", arn(f"model/{model.prefix}-{kind}-x-{RUN}"), account, **its)
+            self._add(f"{kind} models", "model", arn(f"model/{model.jobs}-{kind}-x-{RUN}"), account, **its)
 
     def _topic(self, noun: str, alias: str, stage: str | None, account: str) -> None:
         for stack in self.estate.stacks:
@@ -221,7 +243,9 @@ class Things:
 
     def _functions(self, stage: str, account: str) -> None:
         for purpose, pattern in FUNCTIONS.items():
-            for model in self.models if "{prefix}" in pattern else (None,):
+            for model in self._models_of(stage) if "{prefix}" in pattern else (None,):
+                if purpose == "cleanup" and (model is None or model.of is None):
+                    continue
                 prefix = "" if model is None else model.prefix
                 self._function(purpose, pattern.format(prefix=prefix, stage=stage), account, stage, model)
 
@@ -245,7 +269,7 @@ class Things:
         self._bucket("artifacts bucket", bucket, account, key=key)
         self._access_logs("registry", account, {bucket: bucket})
         for model in self.models:
-            for stage in STAGES:
+            for stage in self.estate.installation.stages_of[model]:
                 run, its = f"{model.name}/{stage}/{RUN}", {"stage": stage, "model": model, "key": key}
                 for name in ("model/job/output/model.tar.gz", "baseline/constraints.json"):
                     self._object("artifacts", bucket, f"{run}/{name}", account, **its)
@@ -287,7 +311,8 @@ class Things:
             stage = name
             self._object("deployed definitions and templates", assets, f"{DIGEST}.json", account, stage=stage)
             for pipeline, code in sorted(code_assets(self._stacks, account)):
-                model = next(one for one in self.models if pipeline.startswith(f"{one.prefix}-"))
+                of = [one for one in self.models if pipeline.startswith(f"{one.prefix}-")]
+                model = max(of, key=lambda one: len(one.prefix))
                 self._object("deployed code", assets, code, account, stage=stage, model=model)
             self._object("other deployed files", assets, f"{DIGEST}.zip", account, stage=stage)
             for purpose in ("deploy", "file-publishing", "lookup"):
@@ -349,6 +374,7 @@ class Things:
             _, _, stage, purpose, name = arn.split(":role")[1].rsplit("/", 4)
             model = next((one for one in self.models if name.startswith(f"{one.prefix}-{stage}")), None)
             noun = f"{purpose} role" if stage in STAGES else f"{stage} {purpose} role"
+            noun = f"branch {noun}" if "--" in name else noun
             its = {"stage": stage if stage in STAGES else None, "model": model}
             self._add(
                 f"{name} role" if stage == "delivery" else noun, "role", arn, role.caller.account, **its
@@ -360,35 +386,3 @@ class Things:
 
 
 _OTHER_ACTIONS = tuple(f"mlops-delivery/{stage}/Other" for stage in ("RegistryAndDev", "Staging"))
-_DATA_OBJECTS = (
-    ("training data", "data/train-dataset/part1.csv"),
-    ("batches", "data/batch-dataset/2026/11/batch.csv"),
-    ("code", f"scripts/{DIGEST}/steps/train.py"),
-    ("code", f"scripts/_complete/{DIGEST}.json"),
-    ("train runs", f"train/{RUN}/holdout/rows.csv"),
-    ("predictions", f"inference/{RUN}/predictions/batch.csv.out"),
-    ("predictions", f"inference/{RUN}/prepared/batch.csv"),
-    ("predictions", f"inference/{RUN}/history/other.json"),
-    ("histories", f"inference/{RUN}/history/history.json"),
-    ("verdicts", f"inference/{RUN}/data-quality/verdict.json"),
-    ("reports", f"inference/{RUN}/data-quality/statistics.json"),
-    ("check runs", f"checks/{RUN}/predictions/batch.csv.out"),
-    ("check runs", f"checks/{RUN}/history/other.json"),
-    ("check histories", f"checks/{RUN}/history/history.json"),
-    ("check verdicts", f"checks/{RUN}/data-quality/verdict.json"),
-    ("check reports", f"checks/{RUN}/data-quality/statistics.json"),
-    ("check batches", "checks/batches/1/check_batch.csv"),
-    ("scored records", f"state/scored/{DIGEST}.json"),
-    ("records of batches", f"state/batches/20261121T080000Z-{RUN}.json"),
-    ("retrain decisions", f"state/retraining/{RUN}.json"),
-    ("alert records", f"state/alerts/{RUN}.json"),
-    ("other state", f"state/other/{RUN}.json"),
-    ("what nobody knows", "other/file.csv"),
-)
-_NESTED = (
-    f"inference/{RUN}/data-quality/verdict.json",
-    f"checks/{RUN}/data-quality/verdict.json",
-    f"state/retraining/{RUN}.json",
-    f"state/alerts/{RUN}.json",
-)
-_DATA_FOLDERS = (("all of a model", ""), ("all data", "data/"), ("all state", "state/"))

@@ -129,7 +129,7 @@ VERBS: Mapping[str, Meaning] = {
     "announce findings on": _verb(named("events", "PutEvents"), "bus", only="a finding"),
     "write to": _verb(named("logs", "CreateLogStream PutLogEvents"), "log stream"),
     "open": _verb(named("logs", "CreateLogGroup DescribeLogStreams"), "log group", "bare log group"),
-    "find streams of": _verb(named("logs", "DescribeLogStreams"), "log group"),
+    "find streams of": _verb(named("logs", "DescribeLogStreams"), "log group", "bare log group"),
     "clear": _verb(named("logs", "DeleteLogStream"), "log stream"),
     "follow": {
         "log group": dict.fromkeys(named("logs", "FilterLogEvents"), ANY),

@@ -21,6 +21,13 @@ class Model:
     name: str
     group: str
     known: bool = True
+    job_prefix: str | None = None  # where it isn't the prefix
+    of: Model | None = None  # of a branch's: main's, whose data it learns from
+
+    @property
+    def jobs(self) -> str:
+        """Return what the names of its jobs begin with."""
+        return self.prefix if self.job_prefix is None else self.job_prefix
 
 
 MODELS = (
@@ -44,6 +51,7 @@ FUNCTIONS = {
     "provider": "{prefix}-{stage}-pipeline-provider",
     "retrain": "{prefix}-{stage}-retrain",
     "notifier": "mlops-{stage}-pipeline-notifier",
+    "cleanup": "{prefix}-{stage}-model-cleanup",  # of branches only
 }
 
 
@@ -53,6 +61,13 @@ class Installation:
 
     accounts: Mapping[str, str]
     models: tuple[Model, ...] = MODELS
+    branch: Model | None = None  # the model of the branch that is deployed beside main
+    variant: str | None = None  # what the intent adds to a group's name for what only this installation has
+
+    @property
+    def stages_of(self) -> Mapping[Model, tuple[str, ...]]:
+        """Return the stages that there are of each model: a branch is in dev only."""
+        return {one: STAGES if one.of is None else ("dev",) for one in self.models}
 
     @property
     def registry(self) -> str:
@@ -62,6 +77,35 @@ class Installation:
 
 MAIN = Installation(
     {"dev": "111111111111", "prod": "222222222222", "registry": "333333333333", "staging": "444444444444"}
+)
+
+
+def on_branch(model: Model, slug: str, digest: str) -> Model:
+    """Return a model as a feature branch has it; the digest is that in the names of its jobs."""
+    return Model(
+        model.folder,
+        f"{model.prefix}--{slug}",
+        f"{model.name}--{slug}",
+        f"{model.group}--{slug}",
+        known=False,
+        job_prefix=f"{model.prefix}--{digest}",
+        of=model,
+    )
+
+
+BRANCH = "feature/x"
+_ON_BRANCH = on_branch(MODELS[0], "feature-x", "21d8b2a8")
+# Beside main a branch, with decoys: another branch whose name begins alike, and the branch's other model.
+WITH_BRANCH = Installation(
+    MAIN.accounts,
+    (
+        *MODELS,
+        _ON_BRANCH,
+        on_branch(MODELS[0], "feature-x-2", "fdaa6b34"),
+        on_branch(MODELS[1], "feature-x", "33a9e9c7"),
+    ),
+    _ON_BRANCH,
+    "beside a branch",
 )
 
 

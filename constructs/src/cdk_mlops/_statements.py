@@ -35,11 +35,31 @@ class Statement:
         }
         return rendered | ({} if self.conditions is None else {"Condition": self.conditions})
 
+    def is_said_by(self, other: Statement) -> bool:
+        """Whether another statement says as much or more."""
+        return (
+            (self.effect, self.conditions) == (other.effect, other.conditions)
+            and set(self.actions) <= set(other.actions)
+            and set(self.resources) <= set(other.resources)
+        )
+
 
 def document(statements: Sequence[Statement]) -> iam.PolicyDocument:
     """Return a policy document with these statements."""
     # In one call: an object a statement would be most of what a synthesis does.
-    return iam.PolicyDocument.from_json({"Statement": [statement.as_json() for statement in statements]})
+    return iam.PolicyDocument.from_json(
+        {"Statement": [statement.as_json() for statement in without_repeats(statements)]}
+    )
+
+
+def without_repeats(statements: Sequence[Statement]) -> list[Statement]:
+    """Return the statements but those that another one says, as where artifacts and data lie under one key."""
+    kept: list[Statement] = []
+    for number, one in enumerate(statements):
+        others = [*kept, *statements[number + 1 :]]
+        if not any(one != other and one.is_said_by(other) for other in others):
+            kept.append(one)
+    return kept
 
 
 def grant(grantee: iam.IGrantable, statements: Sequence[Statement]) -> iam.Grant:

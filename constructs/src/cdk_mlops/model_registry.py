@@ -37,6 +37,9 @@ class ModelRegistry(Construct):
     Everything is named, nothing referenced, so that stacks of other accounts never depend on the registry's
     stack. Grants add the identity side. Across accounts the registry's own policies must admit the grantee
     too: they do so by the role path ``/mlops/<stage>/`` of the stages that the registry was made with.
+
+    With ``stage`` its versions are of that stage only, and nothing else below ``<model_name>/`` is taken for their
+    artifacts: they may lie in the bucket of the stage's data. Default: of all stages.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class ModelRegistry(Construct):
         region: str,
         artifacts_bucket_name: str,
         key: SharedKey,
+        stage: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._stage = stage
         self.account = account
         self.registry_region = region
         self.artifacts_bucket_name = artifacts_bucket_name
@@ -85,11 +90,11 @@ class ModelRegistry(Construct):
 
     def list_artifacts_statement(self, model: ModelNames) -> Statement:
         """Return the permission to list a model's artifacts, without reading them."""
-        return list_bucket("ArtifactsList", self.artifacts_bucket_arn, [f"{model.model_name}/*"])
+        return list_bucket("ArtifactsList", self.artifacts_bucket_arn, [self._artifacts(model)])
 
     def compare_artifacts_statement(self, model: ModelNames) -> Statement:
         """Return the permission to see which S3 versions of a model's artifacts there are, without reading them."""
-        return self._list_versions("ArtifactVersions", [f"{model.model_name}/*"])
+        return self._list_versions("ArtifactVersions", [self._artifacts(model)])
 
     def read_statements(self, model: ModelNames) -> list[Statement]:
         """Return the permissions to find a model's versions, read their artifacts and make SageMaker models of them."""
@@ -114,17 +119,17 @@ class ModelRegistry(Construct):
                 REGISTERED_AS,
             ),
             self.list_artifacts_statement(model),
-            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
+            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [self._artifacts(model)]),
             write_objects("ArtifactsWrite", self.artifacts_bucket_arn, [own], in_parts=True),
             *self.key.statements("encrypt_decrypt", job_outputs=True, sid="ArtifactsKey"),
         ]
 
-    def approve_statements(self, model: ModelNames) -> list[Statement]:
+    def approve_statements(self, model: ModelNames, *, artifacts: bool = True) -> list[Statement]:
         """Return the permissions to look at a model's versions with their artifacts, and to approve or reject them."""
         return [
             *self.find_statements(model),
             Statement("ApproveOrReject", ["sagemaker:UpdateModelPackage"], self.version_resources(model)),
-            *self.read_artifacts_statements(model),
+            *(self.read_artifacts_statements(model) if artifacts else []),
         ]
 
     def approve_all_statements(self, models: Sequence[ModelNames]) -> list[Statement]:
@@ -193,17 +198,26 @@ class ModelRegistry(Construct):
         """
         return grant(grantee, self.read_statements(model))
 
-    def grant_approve(self, grantee: iam.IGrantable, model: ModelNames) -> iam.Grant:
-        """Let the grantee look at the model's versions and change their approval status. People only."""
-        return grant(grantee, self.approve_statements(model))
+    def grant_approve(
+        self, grantee: iam.IGrantable, model: ModelNames, *, artifacts: bool = True
+    ) -> iam.Grant:
+        """Let the grantee look at the model's versions and change their approval status. People only.
+
+        With ``artifacts=False`` their artifacts are left out, for who reads these already.
+        """
+        return grant(grantee, self.approve_statements(model, artifacts=artifacts))
 
     def read_artifacts_statements(self, model: ModelNames) -> list[Statement]:
         """Return the permissions to read a model's artifacts, whose URIs somebody else has found."""
         return [
             self.list_artifacts_statement(model),
-            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [f"{model.model_name}/*"]),
+            read_objects("ArtifactsRead", self.artifacts_bucket_arn, [self._artifacts(model)]),
             *self.key.statements("decrypt", sid="ArtifactsKey"),
         ]
+
+    def _artifacts(self, model: ModelNames) -> str:
+        """Return the pattern of the keys of a model's artifacts."""
+        return f"{model.model_name}/*" if self._stage is None else f"{model.model_name}/{self._stage}/*"
 
     def _list_versions(self, sid: str, prefixes: Sequence[str]) -> Statement:
         prefix = {"StringLike": {"s3:prefix": list(prefixes)}}
