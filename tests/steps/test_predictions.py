@@ -62,7 +62,11 @@ def test_with_the_model_the_scores_are_one_more_feature_and_attributions_are_tol
     report = bench.root / "run" / "out" / "report"
     assert json.loads((report / "statistics.json").read_text())["features"][-1]["name"] == "(prediction)"
     assert len(json.loads((report / "constraints.json").read_text())["features"]) == len(dataset.FEATURES)
-    assert "(prediction)" in (report / "report.html").read_text()
+    page = (report / "report.html").read_text()
+    assert "<h3><bdi>(prediction)</bdi></h3>" in page
+    assert "<h3><bdi>(attributions)</bdi></h3>" not in page
+    table = page[page.index('<section id="attributions">') :]
+    assert table.index("BIRADS") < table.index("Density") < table.index("</section>")
     assert list(bench.prepared("run")) == [dataset.BATCH]
 
 
@@ -79,7 +83,6 @@ def test_without_the_model_nothing_is_scored_and_the_verdict_is_as_it_was(
 def test_scores_that_moved_are_a_drift_and_leave_no_rows_to_score(
     bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
 ) -> None:
-    # the marginals stay near those of training, but the riskiest cells come together more often
     verdict = _check(bench, baseline, files[dataset.OUTLIERS], first_model)
 
     assert verdict["action"] == "withhold_drift"
