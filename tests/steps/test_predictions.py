@@ -12,12 +12,15 @@ import pytest
 
 from pipeline_code.mammography import dataset
 from pipeline_code.steps import check_batch
+from pipeline_code.steps.archive import load_boosters
+from pipeline_code.steps.program import UsageError
 from pipeline_code.steps.quality.predictions import (
     attributed,
     compare_attributions,
     known_attributions,
     ndcg,
     prediction_column,
+    score_batch,
 )
 from tests.steps.steps_kit import Workbench, write_archive
 
@@ -167,7 +170,35 @@ def test_ndcg_is_that_of_the_definition() -> None:
 
 def test_attributions_that_were_never_written_are_none() -> None:
     assert known_attributions({"features": [{"name": "Age"}]}, ["Age"]) is None
-    assert (
-        compare_attributions(["Age"], attributed(np.ones((1, 1))), attributed(np.ones((9, 1))), each=0.01)
-        is None
+
+
+@pytest.mark.parametrize(("rows", "drifted"), [(29, False), (30, True)])
+def test_too_few_rows_show_nothing_about_attributions_and_that_is_said(rows: int, drifted: bool) -> None:
+    then = attributed(np.tile([0.9, 0.1], (100, 1)))
+
+    found = compare_attributions(["a", "b"], attributed(np.tile([0.1, 0.9], (rows, 1))), then, each=0.01)
+
+    assert (found.drifted, found.comparison.low_power) == (drifted, not drifted)
+
+
+def test_a_model_of_one_feature_never_moves_its_attributions() -> None:
+    rng = np.random.default_rng(1)
+    found = compare_attributions(
+        ["Age"], attributed(rng.random((50, 1))), attributed(rng.random((90, 1)) + 5), each=0.01
     )
+
+    assert (found.moved, found.chance, found.drifted) == (0.0, 1.0, False)
+
+
+def test_a_batch_of_many_rows_is_scored_in_part(tmp_path: Path, first_model: Path) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text("".join(f"{number},{number % 5 + 1},50,1,,3\n" for number in range(30_000)))
+    (booster,) = load_boosters([first_model])
+
+    found = score_batch(booster, [path], 30_000, 5)
+
+    assert len(found.scores) == 30_000
+    assert len(np.unique(found.scores)) > 1
+    assert 9_500 < found.attributed.rows < 10_500
+    with pytest.raises(UsageError, match="the model expects 5 features"):
+        score_batch(booster, [path], 30_000, 4)
