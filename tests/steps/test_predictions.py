@@ -22,7 +22,7 @@ from pipeline_code.steps.quality.predictions import (
     prediction_column,
     score_batch,
 )
-from tests.steps.steps_kit import Workbench, write_archive
+from tests.steps.steps_kit import Workbench, shipped_json, write_archive
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,8 @@ def baseline(part1: Path, first_model: Path, tmp_path_factory: pytest.TempPathFa
 
     with pytest.MonkeyPatch.context() as patch:
         bench = _bench(tmp_path_factory.mktemp("evaluated"), patch)
+        quick = shipped_json() | {"evaluation": {"folds": 2, "repeats": 1, "seed": 200}}
+        bench.model_path.write_text(json.dumps(quick))
         bench.evaluate("run", part1, first_model)
     return bench.root / "run" / "out" / "baseline"
 
@@ -83,7 +85,7 @@ def test_without_the_model_nothing_is_scored_and_the_verdict_is_as_it_was(
     assert verdict == bench.check("run", part1 / "baseline", files[dataset.BATCH])
 
 
-def test_scores_that_moved_are_a_drift_and_leave_no_rows_to_score(
+def test_a_drifted_batch_leaves_none_of_the_rows_that_were_scored_for_the_check(
     bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
 ) -> None:
     verdict = _check(bench, baseline, files[dataset.OUTLIERS], first_model)
