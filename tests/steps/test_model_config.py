@@ -146,6 +146,17 @@ def test_the_steps_read_back_what_was_compiled(tmp_path: Path) -> None:
         ),
         (("monitor", "retrain_after"), {"k": 2}, "k"),
         (
+            ("monitor", "model_quality"),
+            {"auc_margin": 0.6},
+            "model_quality.auc_margin must be a number from 0 to 0.5, got 0.6",
+        ),
+        (
+            ("monitor", "model_quality"),
+            {"confidence": 1},
+            "model_quality.confidence must be a number from 0.5 to",
+        ),
+        (("monitor", "model_quality"), {"margin": 0.1}, "margin"),
+        (
             ("monitor", "comparison_threshold"),
             True,
             "comparison_threshold must be a number from 0 to 1, got True",

@@ -12,14 +12,17 @@ import pytest
 
 from pipeline_code.mammography import dataset
 from pipeline_code.steps import check_batch
+from pipeline_code.steps.archive import load_boosters
+from pipeline_code.steps.program import UsageError
 from pipeline_code.steps.quality.predictions import (
     attributed,
     compare_attributions,
     known_attributions,
     ndcg,
     prediction_column,
+    score_batch,
 )
-from tests.steps.steps_kit import Workbench, write_archive
+from tests.steps.steps_kit import Workbench, shipped_json, write_archive
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,8 @@ def baseline(part1: Path, first_model: Path, tmp_path_factory: pytest.TempPathFa
 
     with pytest.MonkeyPatch.context() as patch:
         bench = _bench(tmp_path_factory.mktemp("evaluated"), patch)
+        quick = shipped_json() | {"evaluation": {"folds": 2, "repeats": 1, "seed": 200}}
+        bench.model_path.write_text(json.dumps(quick))
         bench.evaluate("run", part1, first_model)
     return bench.root / "run" / "out" / "baseline"
 
@@ -62,7 +67,11 @@ def test_with_the_model_the_scores_are_one_more_feature_and_attributions_are_tol
     report = bench.root / "run" / "out" / "report"
     assert json.loads((report / "statistics.json").read_text())["features"][-1]["name"] == "(prediction)"
     assert len(json.loads((report / "constraints.json").read_text())["features"]) == len(dataset.FEATURES)
-    assert "(prediction)" in (report / "report.html").read_text()
+    page = (report / "report.html").read_text()
+    assert "<h3><bdi>(prediction)</bdi></h3>" in page
+    assert "<h3><bdi>(attributions)</bdi></h3>" not in page
+    table = page[page.index('<section id="attributions">') :]
+    assert table.index("BIRADS") < table.index("Density") < table.index("</section>")
     assert list(bench.prepared("run")) == [dataset.BATCH]
 
 
@@ -76,10 +85,9 @@ def test_without_the_model_nothing_is_scored_and_the_verdict_is_as_it_was(
     assert verdict == bench.check("run", part1 / "baseline", files[dataset.BATCH])
 
 
-def test_scores_that_moved_are_a_drift_and_leave_no_rows_to_score(
+def test_a_drifted_batch_leaves_none_of_the_rows_that_were_scored_for_the_check(
     bench: Workbench, baseline: Path, first_model: Path, files: dict[str, Path]
 ) -> None:
-    # the marginals stay near those of training, but the riskiest cells come together more often
     verdict = _check(bench, baseline, files[dataset.OUTLIERS], first_model)
 
     assert verdict["action"] == "withhold_drift"
@@ -164,7 +172,35 @@ def test_ndcg_is_that_of_the_definition() -> None:
 
 def test_attributions_that_were_never_written_are_none() -> None:
     assert known_attributions({"features": [{"name": "Age"}]}, ["Age"]) is None
-    assert (
-        compare_attributions(["Age"], attributed(np.ones((1, 1))), attributed(np.ones((9, 1))), each=0.01)
-        is None
+
+
+@pytest.mark.parametrize(("rows", "drifted"), [(29, False), (30, True)])
+def test_too_few_rows_show_nothing_about_attributions_and_that_is_said(rows: int, drifted: bool) -> None:
+    then = attributed(np.tile([0.9, 0.1], (100, 1)))
+
+    found = compare_attributions(["a", "b"], attributed(np.tile([0.1, 0.9], (rows, 1))), then, each=0.01)
+
+    assert (found.drifted, found.comparison.low_power) == (drifted, not drifted)
+
+
+def test_a_model_of_one_feature_never_moves_its_attributions() -> None:
+    rng = np.random.default_rng(1)
+    found = compare_attributions(
+        ["Age"], attributed(rng.random((50, 1))), attributed(rng.random((90, 1)) + 5), each=0.01
     )
+
+    assert (found.moved, found.chance, found.drifted) == (0.0, 1.0, False)
+
+
+def test_a_batch_of_many_rows_is_scored_in_part(tmp_path: Path, first_model: Path) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text("".join(f"{number},{number % 5 + 1},50,1,,3\n" for number in range(30_000)))
+    (booster,) = load_boosters([first_model])
+
+    found = score_batch(booster, [path], 30_000, 5)
+
+    assert len(found.scores) == 30_000
+    assert len(np.unique(found.scores)) > 1
+    assert 9_500 < found.attributed.rows < 10_500
+    with pytest.raises(UsageError, match="the model expects 5 features"):
+        score_batch(booster, [path], 30_000, 4)

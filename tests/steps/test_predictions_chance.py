@@ -75,7 +75,7 @@ def _alarms(size: int, change: Change | None = None, *, replaced: bool = True) -
         moved = compare_attributions(
             MODEL.features, attributed(shares), attributed(known[1][then]), each=each
         )
-        attributions_drifted += moved is not None and moved.drifted
+        attributions_drifted += moved.drifted
     return scores_drifted / trials, attributions_drifted / trials
 
 

@@ -87,8 +87,7 @@ def cells_of_numbers(column: Column, array: Any) -> Cells:
     """Return the cells of an Arrow array of doubles; nulls are missing, NaN and infinities are no numbers."""
     cells = Cells(missing=array.null_count)
     numbers: Floats = _values(array.drop_null() if array.null_count else array, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        moments = Moments.of(numbers)
+    moments = Moments.of(numbers)
     wrong: Mask | None = None
     if moments.number and not (math.isfinite(moments.minimum) and math.isfinite(moments.maximum)):
         wrong = ~np.isfinite(numbers)

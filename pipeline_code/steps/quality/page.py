@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .charts import PATTERNS
+from .page_attributions import ATTRIBUTIONS, attributions
 from .page_features import distributions, features_table, missing_values
 from .page_style import CSS
 from .page_text import counted, finite, listed, name, number, plain, text
@@ -57,7 +58,8 @@ def render(
         _next(verdict),
         _violations(verdict),
         features_table(features, MOST_SHOWN, _texts(verdict.get("not_compared"))),
-        distributions(features, then, now, MOST_SHOWN),
+        distributions([item for item in features if item.get("name") != ATTRIBUTIONS], then, now, MOST_SHOWN),
+        attributions(verdict, MOST_SHOWN),
         missing_values(then, now, MOST_SHOWN),
         trend_section(history, verdict, features, moment),
         _foot(),

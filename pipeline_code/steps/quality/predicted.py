@@ -104,8 +104,6 @@ def with_predictions(
     compared = len(checked.findings.comparisons) + others
     each = (1 - model.monitor.drift_confidence) / compared
     found = compare_attributions(model.features, scored.attributed, then, each=each)
-    if found is None:
-        return checked
     findings = checked.findings
     comparisons = sorted(
         (*findings.comparisons, found.comparison),

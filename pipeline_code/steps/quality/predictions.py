@@ -31,6 +31,7 @@ DIGITS = 5
 NDCG_LIMIT, MOVED_LIMIT = 0.9, 0.1
 UNSEEN = 0.2  # a move of so much that chance alone may show isn't seen
 DRAWS = 2_000
+FEWEST = 30  # rows below which their own covariance says little about chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,35 +290,41 @@ class AttributionDrift:
 
 def compare_attributions(
     names: Sequence[str], now: Attributed, then: Attributed, *, each: float
-) -> AttributionDrift | None:
-    """Compare attributions; nothing where a batch has too few rows for a covariance.
+) -> AttributionDrift:
+    """Compare attributions; fewer than `FEWEST` rows show nothing.
 
     Parameters
     ----------
     each
         Largest chance that a finding may have.
     """
-    if now.spread is None:
-        return None
-    from scipy.special import gammaincc, gammainccinv  # XGBoost has loaded it by now
-
-    moved = _moved(now.shares, then.shares)
-    by_chance = _by_chance(now, then, now.spread)
-    # the tail is a gamma law's of the same mean and variance: longer than that of what is drawn, a norm of normal
-    # numbers, and known where no draw comes
-    shape, scale = _gamma(by_chance)
-    chance = float(gammaincc(shape, moved / scale)) if scale else float(moved <= 0)
-    score = ndcg(now.means, then.means)
+    moved, score = _moved(now.shares, then.shares), ndcg(now.means, then.means)
+    chance, noise = 1.0, 1.0
+    if now.spread is not None and now.rows >= FEWEST:
+        chance, noise = _chance(moved, _by_chance(now, then, now.spread), each)
     return AttributionDrift(
         names=tuple(names),
         now=now,
         then=then,
         ndcg=score,
         moved=moved,
-        noise=float(gammainccinv(shape, each)) * scale,
+        noise=noise,
         chance=chance,
         drifted=chance <= each and (moved > MOVED_LIMIT or score < NDCG_LIMIT),
     )
+
+
+def _chance(moved: float, drawn: Floats, each: float) -> tuple[float, float]:
+    """Return how likely so much moves by chance, and how much does with a chance of `each`.
+
+    The tail is a gamma law's of the same mean and variance: longer than that of what is drawn, a norm of normal
+    numbers, and known where no draw comes.
+    """
+    from scipy.special import gammaincc, gammainccinv  # XGBoost has loaded it by now
+
+    shape, scale = _gamma(drawn)
+    chance = float(gammaincc(shape, moved / scale)) if scale else float(moved <= 0)
+    return chance, float(gammainccinv(shape, each)) * scale
 
 
 def _moved(now: Floats, then: Floats) -> float:

@@ -60,10 +60,11 @@ class Moments:
             return cls()
         # from a value of their own: the squares of large numbers would lose the deviations
         shift = float(numbers[0])
-        moved = numbers - shift
-        mean = float(moved.mean())
-        # no np.dot: its library would start threads for arrays of this size, which cost more than they do
-        squares = max(0.0, float(np.square(moved, out=moved).sum()) - len(moved) * mean * mean)
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = numbers - shift
+            mean = float(moved.mean())
+            # no np.dot: its library would start threads for arrays of this size, which cost more than they do
+            squares = max(0.0, float(np.square(moved, out=moved).sum()) - len(moved) * mean * mean)
         return cls(len(numbers), shift + mean, squares, float(numbers.min()), float(numbers.max()))
 
 
