@@ -168,8 +168,11 @@ class Follower:
         return None
 
     def _answer(self, action: Mapping[str, Any]) -> None:
-        self._seen.answered.add(str(action["actionExecutionId"]))
         stage, name = str(action["stageName"]), str(action["actionName"])
+        if self._token(stage, name) is None:
+            time.sleep(self._poll)  # it has only just begun, or has just ended
+            return
+        self._seen.answered.add(str(action["actionExecutionId"]))
         configuration = action.get("input", {}).get("resolvedConfiguration") or {}
         for line in str(configuration.get("CustomData") or "").splitlines():
             self._record.note(f"  {line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ STACKS: Mapping[str, str] = {
     "staging": "StagingStack",
     "prod": "ProdStack",
 }
+_JOB_PREFIX_LENGTH, _JOB_DIGEST_LENGTH = 24, 8
 BOOTSTRAP_QUALIFIER = "hnb659fds"  # what `cdk bootstrap` puts into the names of its roles by default
 
 
@@ -172,6 +174,21 @@ class Stage:
         """Return a pipeline's name; it carries the stage where two stages share an account."""
         middle = f"-{self.name}" if self.shares_account else ""
         return f"{model.prefix}{middle}-{kind}-pipeline"
+
+    def job_prefix(self, model: Model) -> str | None:
+        """Return what names of jobs begin with instead of the model's prefix; None where it is that.
+
+        Where two stages share an account it carries the stage, so that the roles of one reach no job of the other. A
+        job's name keeps 24 characters of its own.
+        """
+        if not self.shares_account:
+            return None
+        whole = f"{model.prefix}-{self.name}"
+        if len(whole) <= _JOB_PREFIX_LENGTH:
+            return whole
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:_JOB_DIGEST_LENGTH]
+        head = model.prefix[: _JOB_PREFIX_LENGTH - len(f"-{digest}-{self.name}")].rstrip("-")
+        return f"{head}-{digest}-{self.name}"
 
     @property
     def data_bucket_name(self) -> str:

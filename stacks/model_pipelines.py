@@ -105,7 +105,9 @@ class ModelPipelines(Construct):
         self, kind: PipelineKind, role_class: type[TrainRole] | type[InferenceRole]
     ) -> SageMakerPipeline:
         stage, model, settings = self._stage, self._model, self._settings
-        title, branch = kind.title(), self._model.branch_of
+        title = kind.title()
+        # Names of jobs begin in the compiled definition with main's prefix.
+        compiled = model.prefix if model.branch_of is None else model.branch_of.prefix
         role = role_class(
             self,
             f"{title}Role",
@@ -130,7 +132,7 @@ class ModelPipelines(Construct):
             code=str(self._code),
             code_bucket=self._data,
             code_prefix=f"{model.model_name}/scripts",
-            rename_jobs=None if branch is None else {branch.prefix: branch.job_prefix},
+            rename_jobs=None if self._names.jobs == compiled else {compiled: self._names.jobs},
             tags={
                 "mlops:model": model.model_name,
                 "mlops:prefix": model.prefix,

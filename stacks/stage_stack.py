@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
@@ -107,7 +108,7 @@ class StageStack(cdk.Stack):
             settings=self.settings,
             stage=self.stage_settings,
             model=model,
-            names=names_of(model),
+            names=replace(names_of(model), job_prefix=self.stage_settings.job_prefix(model)),
             data=self.data,
             registry=self.registry,
             network=self._network,

@@ -11,7 +11,7 @@ from typing import Any
 from tests.fixtures.trees import two_models
 from tests.permissions.estate import Estate, Stack
 from tests.permissions.principals import JENKINS
-from tests.permissions.world import BRANCH, MAIN, WITH_BRANCH
+from tests.permissions.world import BRANCH, MAIN, SHARED, WITH_BRANCH
 from tests.stacks.installations import SETTINGS, synthesized
 
 _SETTINGS = {
@@ -32,6 +32,11 @@ MODELS = [{"folder": "mammography"}, {"folder": "wine"}]
 @cache
 def estate(name: str = "versions") -> Estate:
     """Return an installation of two models with everything switched on, or a variant of it."""
+    if name == "shared":
+        grace = f"arn:aws:iam::{SHARED.accounts['prod']}:user/grace"
+        people = {**_SETTINGS["versions"]["people"], "operators": [grace]}
+        values = _SETTINGS["versions"] | {"accounts": dict(SHARED.accounts), "people": people}
+        return Estate(stacks_of(synthesized(values)), SHARED)
     if name == "branch":
         return _branch()
     with tempfile.TemporaryDirectory() as folder:

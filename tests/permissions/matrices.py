@@ -8,7 +8,7 @@ from tests.permissions.estates import estate
 from tests.permissions.matrix import Matrix
 
 MAIN = "versions"
-OTHERS = ("github", "jenkins", "branch")
+OTHERS = ("github", "jenkins", "branch", "shared")
 
 
 @cache

@@ -18,7 +18,7 @@ from tests.permissions.kinds import KINDS
 from tests.permissions.matrices import MAIN, OTHERS, beside, matrix
 from tests.permissions.matrix import Cell, Matrix, decided
 from tests.permissions.mutations import mutations
-from tests.permissions.policy import Statement
+from tests.permissions.policy import Context, Statement, Values
 from tests.permissions.principals import Principal
 from tests.permissions.survivors import SURVIVORS
 from tests.permissions.world import Thing
@@ -59,7 +59,9 @@ class Judge:
         self.matrix = matrix
         self._by_kind: dict[str, list[Thing]] = defaultdict(list)
         self._by_owner: dict[str, list[Thing]] = defaultdict(list)
+        self._contexts: dict[int, Context] = {}
         for thing in matrix.distinct:
+            self._contexts[id(thing)] = {**thing.context, "aws:principalarn": ("",)}
             self._by_kind[thing.kind].append(thing)
             self._by_owner[matrix.owner_of(thing)].append(thing)
 
@@ -131,9 +133,7 @@ class Judge:
                 for one in self.matrix.everybody
                 if any(statement.admits(one.caller) for statement in spoken)
             ]
-        actions = {
-            action for known in KINDS.values() for action in known if any(one.says(action) for one in spoken)
-        }
+        actions = frozenset().union(*(_spoken(one.actions, one.not_actions) for one in spoken))
         if mutant.identity:
             kinds = [kind for kind, known in KINDS.items() if actions & set(known)]
             things = [thing for kind in kinds for thing in self._by_kind[kind]]
@@ -143,11 +143,18 @@ class Judge:
         things = [
             thing
             for thing in things
-            if any(one.covers(thing.arn, {**thing.context, "aws:principalarn": ("",)}) for one in spoken)
+            if any(one.covers(thing.arn, self._contexts[id(thing)]) for one in spoken)
         ]
         for cell in self.matrix.cells(everybody, things, lambda _, action, __: action in actions):
             if _speaks(old, cell) != _speaks(new, cell):
                 yield cell
+
+
+@cache
+def _spoken(actions: Values | None, not_actions: Values | None) -> frozenset[str]:
+    """Return the actions that a statement of these is about."""
+    statement = Statement("", True, actions, not_actions, None, None, None, ())
+    return frozenset(action for known in KINDS.values() for action in known if statement.says(action))
 
 
 def _speaks(statement: Statement | None, cell: Cell) -> str | None:

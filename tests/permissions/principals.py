@@ -121,10 +121,13 @@ def _outsiders(installation: Installation) -> Sequence[Principal]:
         add(f"some train role of {stage}", account, f"role/mlops/{stage}/train/new", some, train, stage=stage)
         # Paths that begin alike, and those of another stage in this account: the registry admits neither.
         add(f"a look-alike of {stage}", account, f"role/mlops/{stage}er/train/new")
-        other = STAGES[(STAGES.index(stage) + 1) % len(STAGES)]
-        for purpose in ("train", "resolver", "recorder"):
-            name = f"a role of {other}'s {purpose} path in {stage}"
-            add(name, account, f"role/mlops/{other}/{purpose}/new")
+        turn = STAGES.index(stage) + 1
+        others = [one for one in (*STAGES[turn:], *STAGES[: turn - 1]) if accounts[one] != account]
+        # Where each stage has its account, one of another stage's paths in each is enough.
+        for other in others if installation.shared else others[:1]:
+            for purpose in ("train", "resolver", "recorder"):
+                name = f"a role of {other}'s {purpose} path in {stage}"
+                add(name, account, f"role/mlops/{other}/{purpose}/new")
         for purpose in ("resolver", "recorder"):
             names = (some, "any resolver or recorder role of a stage")
             add(

@@ -148,8 +148,9 @@ class Things:
                 f"{name} log", "log stream", arn("logs", f"{group}:log-stream:x/a"), account, stage=stage
             )
             for model in self._models_of(stage):
+                jobs = self.estate.installation.jobs(model, stage)
                 for kind in ("train", "inference"):
-                    stream = arn("logs", f"{group}:log-stream:{model.jobs}-{kind}-x-{RUN}/algo-1")
+                    stream = arn("logs", f"{group}:log-stream:{jobs}-{kind}-x-{RUN}/algo-1")
                     self._add(f"{kind} {name} logs", "log stream", stream, account, stage=stage, model=model)
         self._add(
             "other logs", "log stream", arn("logs", "log-group:/other:log-stream:x"), account, stage=stage
@@ -219,18 +220,20 @@ class Things:
 
     def _sagemaker(self, stage: str, account: str, model: Model) -> None:
         its = {"stage": stage, "model": model}
+        installation = self.estate.installation
+        jobs = installation.jobs(model, stage)
 
         def arn(rest: str) -> str:
             return f"arn:aws:sagemaker:{REGION}:{account}:{rest}"
 
         for kind in ("train", "inference"):
-            pipeline = f"pipeline/{model.prefix}-{kind}-pipeline"
+            pipeline = f"pipeline/{installation.pipeline(model, kind, stage)}"
             self._add(f"{kind} pipeline", "pipeline", arn(pipeline), account, **its)
             self._add(f"{kind} pipeline", "execution", arn(f"{pipeline}/execution/{RUN}"), account, **its)
             for job in ("processing", "training", "transform"):
-                own = arn(f"{job}-job/{model.jobs}-{kind}-x-{RUN}")
+                own = arn(f"{job}-job/{jobs}-{kind}-x-{RUN}")
                 self._add(f"{kind} {job} jobs", f"{job} job", own, account, **its)
-            self._add(f"{kind} models", "model", arn(f"model/{model.jobs}-{kind}-x-{RUN}"), account, **its)
+            self._add(f"{kind} models", "model", arn(f"model/{jobs}-{kind}-x-{RUN}"), account, **its)
 
     def _topic(self, noun: str, alias: str, stage: str | None, account: str) -> None:
         for stack in self.estate.stacks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.permissions.policy import Context
 
@@ -62,7 +62,16 @@ class Installation:
     accounts: Mapping[str, str]
     models: tuple[Model, ...] = MODELS
     branch: Model | None = None  # the model of the branch that is deployed beside main
+    shared: frozenset[str] = frozenset()  # stages of which some lie in one account
     variant: str | None = None  # what the intent adds to a group's name for what only this installation has
+
+    def pipeline(self, model: Model, kind: str, stage: str) -> str:
+        """Return a pipeline's name."""
+        return f"{model.prefix}{f'-{stage}' if stage in self.shared else ''}-{kind}-pipeline"
+
+    def jobs(self, model: Model, stage: str) -> str:
+        """Return what names of a model's jobs begin with."""
+        return f"{model.jobs}-{stage}" if stage in self.shared else model.jobs
 
     @property
     def stages_of(self) -> Mapping[Model, tuple[str, ...]]:
@@ -105,7 +114,16 @@ WITH_BRANCH = Installation(
         on_branch(MODELS[1], "feature-x", "33a9e9c7"),
     ),
     _ON_BRANCH,
-    "beside a branch",
+    variant="beside a branch",
+)
+
+
+# Dev and prod in one account, of one model.
+SHARED = Installation(
+    {**MAIN.accounts, "prod": MAIN.accounts["dev"]},
+    (MODELS[0], *(replace(one, known=False) for one in MODELS[1:])),
+    shared=frozenset({"dev", "prod"}),
+    variant="in a shared account",
 )
 
 

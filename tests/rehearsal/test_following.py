@@ -64,6 +64,20 @@ def test_an_approval_is_answered_once_with_its_token() -> None:
     assert [(one["token"], one["result"]["status"]) for one in client.answers] == [("a-token", "Approved")]
 
 
+def test_an_approval_whose_token_comes_a_moment_later_is_answered_then() -> None:
+    waiting = ("InProgress", [SOURCE, approval()])
+    client = RecordedPipeline(("one", [waiting, waiting, ("Succeeded", [SOURCE, approval("Succeeded")])]))
+    state, looks = client.get_pipeline_state, iter(({}, {("Prod", "PromoteToProd"): "a-token"}))
+
+    def later(**given: Any) -> dict[str, Any]:
+        client.tokens.update(next(looks, {}))
+        return state(**given)
+
+    client.get_pipeline_state = later  # type: ignore[method-assign]
+    follower(client).deliver()
+    assert [one["token"] for one in client.answers] == ["a-token"]
+
+
 def test_a_refusal_is_passed_on_with_its_reason() -> None:
     client = RecordedPipeline(
         (

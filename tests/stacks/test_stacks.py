@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cdk_mlops import ALLOW_DESTROY
+from stacks.settings import load
 from tests.fixtures.trees import two_models
 from tests.library.policy_audit import findings
 from tests.stacks.installations import SETTINGS, assembly, resources, synthesized, template
@@ -167,6 +169,24 @@ def test_stages_may_share_one_account() -> None:
             found = resources(template("one-account", stack), kind).values()
             names += [f"{kind} {one[key]}" for one in found if key in one]
     assert sorted(names) == sorted(set(names))
+
+
+def test_jobs_of_stages_that_share_an_account_are_told_apart_by_their_names() -> None:
+    for stack, prefix in (("DevStack", "mammo-severity-dev"), ("ProdStack", "mammo-severity-prod")):
+        pipelines = resources(template("one-account", stack), "Custom::SageMakerPipeline").values()
+        assert {one["RenameJobs"]["mammo-severity"] for one in pipelines} == {prefix}
+    pipelines = resources(template("default", "DevStack"), "Custom::SageMakerPipeline").values()
+    assert not any("RenameJobs" in one for one in pipelines)
+
+
+def test_a_long_names_jobs_keep_24_characters_of_their_own_and_their_stage() -> None:
+    settings = load(SETTINGS["one-account"])
+    for name in ("dev", "prod"):
+        model = replace(settings.models[0], prefix="a-prefix-of-24-character")
+        prefix = settings.stage(name).job_prefix(model)
+        assert prefix is not None
+        assert len(prefix) <= 24
+        assert prefix.endswith(f"-{name}")
 
 
 def test_data_stay_when_a_stack_goes() -> None:
