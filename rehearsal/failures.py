@@ -68,9 +68,9 @@ def columns_swapped(folder: Path) -> None:
     """Give the model its first two features in the wrong order, where batches are prepared."""
     replace_text(
         folder / STEPS / "prepare.py",
-        """                out.write(f"{row_id},{','.join(cells)}\\n")\n""",
-        """                first, second, *others = cells\n"""
-        """                out.write(f"{row_id},{','.join([second, first, *others])}\\n")\n""",
+        """        out.write(f"{row_id},{','.join(cells)}\\n")\n""",
+        """        first, second, *others = cells\n"""
+        """        out.write(f"{row_id},{','.join([second, first, *others])}\\n")\n""",
     )
 
 
