@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,16 @@ from tests.fuzz.trials import Verdicts, mutants, trained
 from tests.steps.steps_kit import Workbench, write_archive
 
 ROOT = Path(__file__).parents[2]
-ESCAPED = "/var/tmp/fuzz-escaped"  # noqa: S108 - where archives want to write
+ESCAPED = f"{tempfile.gettempdir()}/fuzz-escaped"  # where archives want to write
+
+
+def pax_record(keyword: str, value: str) -> bytes:
+    """Return a record of a pax header; its length, which it begins with, counts its own digits."""
+    rest = f" {keyword}={value}\n".encode()
+    digits = len(str(len(rest) + 2))
+    return str(len(rest) + digits).encode() + rest
+
+
 MODEL = b"{" + b"model" * 100
 TYPES = [
     tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE,
@@ -62,9 +72,7 @@ members = st.builds(
     member,
     st.sampled_from(NAMES),
     st.sampled_from(TYPES),
-    st.sampled_from(
-        [MODEL, b"{}", b"", b"\x80\x04.", b"30 path=/var/tmp/fuzz-escaped\n", b"17 size=99999999\n"]
-    ),
+    st.sampled_from([MODEL, b"{}", b"", b"\x80\x04.", pax_record("path", ESCAPED), b"17 size=99999999\n"]),
     st.sampled_from(["", "/etc/passwd", "../../../etc/passwd", MEMBER]),
     st.none() | st.sampled_from([0, 1, 2**33, 2**40, 2**62, -1, -512, -(2**40)]),
 )
