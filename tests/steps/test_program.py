@@ -123,3 +123,18 @@ def test_starting_a_step_loads_no_heavy_package(code: Path, name: str) -> None:
     )
 
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999", "-1E+309", f"1{'0' * 400}.0", f"1{'0' * 250}e99", "[1e00000000309]", "NaN", "-Infinity"]
+)
+def test_a_file_with_a_number_beyond_any_is_no_json(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError, match="is no number of JSON"):
+        program.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("text", ["1e300", "1e-400", "0.5", f"1{'0' * 250}", '"1e999"'])
+def test_a_file_with_a_number_that_is_only_large_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    assert program.read_json(tmp_path / "x.json") == json.loads(text)

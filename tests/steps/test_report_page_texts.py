@@ -133,7 +133,7 @@ def test_an_item_of_a_sketch_counts_by_its_level() -> None:
     described = numeric("a", [1.0])
     described["numerical_statistics"]["distribution"]["kll"]["sketch"]["data"] = [[1.0], [2.0], [], [1.0]]
 
-    assert [(piece.low, piece.count) for piece in pieces(described)] == [(1.0, 9.0), (2.0, 2.0)]
+    assert [(piece.low, piece.weight) for piece in pieces(described)] == [(1.0, 9.0), (2.0, 2.0)]
 
 
 def test_buckets_without_a_sketch_are_spread_over_their_width() -> None:

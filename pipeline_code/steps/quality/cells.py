@@ -86,7 +86,7 @@ def cells_of_rows(column: Column, values: Sequence[Value | None], faults: Mappin
 def cells_of_numbers(column: Column, array: Any) -> Cells:
     """Return the cells of an Arrow array of doubles; nulls are missing, NaN and infinities are no numbers."""
     cells = Cells(missing=array.null_count)
-    numbers: Floats = _values(array.drop_null() if array.null_count else array, np.float64)
+    numbers: Floats = _values(array, np.float64)
     moments = Moments.of(numbers)
     wrong: Mask | None = None
     if moments.number and not (math.isfinite(moments.minimum) and math.isfinite(moments.maximum)):
@@ -106,10 +106,19 @@ def cells_of_numbers(column: Column, array: Any) -> Cells:
 
 
 def _values(array: Any, kind: type[np.generic]) -> Any:
-    """Return the values of an Arrow array without nulls. Its own to_numpy would load pandas first."""
-    if not len(array):
+    """Return the values of an Arrow array that aren't null.
+
+    Arrow's own ways take longer: to_numpy would load pandas first, drop_null needs two and a half times as long.
+    """
+    if array.null_count == len(array):
         return np.empty(0, kind)
-    return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
+    validity, held = array.buffers()
+    end = array.offset + len(array)
+    values = np.frombuffer(held, kind)[array.offset : end]
+    if not array.null_count:
+        return values
+    bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little", count=end)
+    return values[bits[array.offset :].view(np.bool_)]
 
 
 def _illegal(column: Column, numbers: Floats, moments: Moments) -> Mask | None:
@@ -130,25 +139,27 @@ def _illegal(column: Column, numbers: Floats, moments: Moments) -> Mask | None:
 
 def cells_of_texts(column: Column, array: Any, markers: Iterable[str]) -> Cells:
     """Return the cells of an Arrow array of dictionary-encoded texts; nulls and markers are missing."""
-    found: dict[str, int] = {}  # a Counter asks a function of Python's for each new text
-    cells = Cells(missing=array.indices.null_count)
-    legal = {str(value) for value in column.values} | {str(wrong) for wrong, _ in column.repairs}
-    missing = frozenset(markers)
-    # not fill_null: a scalar of Arrow's is made by a function that loads pandas
-    places = array.indices.drop_null().cast("int32")
-    counts = np.bincount(_values(places, np.int32), minlength=len(array.dictionary)).tolist()
-    for held, count in zip(array.dictionary.to_pylist(), counts, strict=True):
-        if not count:
-            continue
-        text = None if held is None else held.strip()
-        if text is None or text in missing:
-            cells.missing += count
-            continue
-        if len(text) > LONGEST:
-            text = kept_text(text)
-        found[text] = found.get(text, 0) + count
-        if column.values and text not in legal:
-            cells.illegal += count
+    cells = Cells()
+    places = _values(array.indices.cast("int32"), np.int32)
+    counts = np.bincount(places, minlength=len(array.dictionary)).tolist()
+    used: list[tuple[str, int]] = [
+        (held.strip(), count)
+        for held, count in zip(array.dictionary.to_pylist(), counts, strict=True)
+        if count and held is not None
+    ]
+    found = dict(used)  # a Counter asks a function of Python's for each new text
+    if len(found) != len(used):  # texts that differ in the spaces around them only
+        found = dict.fromkeys(found, 0)
+        for text, count in used:
+            found[text] += count
+    for marker in markers:
+        found.pop(marker, None)
+    cells.missing = len(array) - sum(found.values())
+    if any(len(text) > LONGEST for text in found):
+        found = {kept_text(text): count for text, count in found.items()}
+    if column.values:
+        legal = {str(value) for value in column.values} | {str(wrong) for wrong, _ in column.repairs}
+        cells.illegal = sum(count for text, count in found.items() if text not in legal)
     cells.texts = Counter(found)
     return cells
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .page_text import finite, number
 
@@ -20,13 +20,12 @@ FENCE = 4.0
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):  # there may be thousands, which a data class takes three times as long to make
     """Items of a number's distribution: on a point, or spread over a bucket."""
 
     low: float
     high: float
-    count: float
+    weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +91,22 @@ def pieces(feature: dict[str, Any]) -> list[Piece]:
     """Return a number's distribution in ascending order: of its sketch, else of its buckets; empty where neither is."""
     statistics = feature.get("numerical_statistics")
     held = _at(statistics, "distribution", "kll")
-    found: dict[tuple[float, float], float] = {}
+    points: dict[float, float] = {}
     levels = _at(held, "sketch", "data")
     for level, items in enumerate(levels[:64] if isinstance(levels, list) else ()):
+        weight = float(2**level)
         for item in items if isinstance(items, list) else ():
             value = finite(item)
             if value is not None:
-                found[value, value] = found.get((value, value), 0.0) + float(2**level)
-    if not found:
-        buckets = _at(held, "buckets")
-        for bucket in buckets if isinstance(buckets, list) else ():
-            low, high, count = (finite(_at(bucket, key)) for key in ("lower_bound", "upper_bound", "count"))
-            if low is not None and high is not None and count and count > 0 and low <= high:
-                found[low, high] = found.get((low, high), 0.0) + count
+                points[value] = points.get(value, 0.0) + weight
+    if points:
+        return [Piece(value, value, points[value]) for value in sorted(points)]
+    found: dict[tuple[float, float], float] = {}
+    buckets = _at(held, "buckets")
+    for bucket in buckets if isinstance(buckets, list) else ():
+        low, high, count = (finite(_at(bucket, key)) for key in ("lower_bound", "upper_bound", "count"))
+        if low is not None and high is not None and count and count > 0 and low <= high:
+            found[low, high] = found.get((low, high), 0.0) + count
     return [Piece(low, high, count) for (low, high), count in sorted(found.items())]
 
 
@@ -114,7 +116,7 @@ def categories(feature: dict[str, Any]) -> dict[str, float]:
     if isinstance(buckets, list):
         found = {str(_at(bucket, "value")): finite(_at(bucket, "count")) for bucket in buckets}
         return {value: count for value, count in found.items() if count}
-    return {number(piece.low): piece.count for piece in pieces(feature) if piece.low == piece.high}
+    return {number(piece.low): piece.weight for piece in pieces(feature) if piece.low == piece.high}
 
 
 def missing_share(feature: dict[str, Any] | None) -> tuple[float, int] | None:
@@ -143,7 +145,7 @@ def _values(then: list[Piece], now: list[Piece]) -> Bars:
     values = sorted({piece.low for piece in (*then, *now)})
     sides = []
     for side in (then, now):
-        counts = {piece.low: piece.count for piece in side}
+        counts = {piece.low: piece.weight for piece in side}
         sides.append(_shares([counts.get(value, 0.0) for value in values]))
     return Bars(labels=tuple(map(number, values)), before=sides[0], after=sides[1], numeric=True)
 
@@ -166,7 +168,7 @@ def _histogram(then: list[Piece], now: list[Piece]) -> Histogram | None:
     if not math.isfinite(span) or not math.isfinite(2 * max(abs(low), abs(high))):
         return None
     whole = all(piece.low.is_integer() and piece.high.is_integer() for piece in (*then, *now))
-    fewest = min(sum(piece.count for piece in side) for side in (then, now))
+    fewest = min(sum(piece.weight for piece in side) for side in (then, now))
     bins = max(LEAST_BINS, min(MOST_BINS, round(2 * fewest ** (1 / 3))))
     width = _nice(span / bins, whole=whole)
     first = math.floor(low / width)
@@ -198,9 +200,9 @@ def _fences(then: list[Piece], now: list[Piece]) -> tuple[float, float]:
 
 
 def _quantile(side: list[Piece], share: float) -> float:
-    wanted, seen = share * sum(piece.count for piece in side), 0.0
+    wanted, seen = share * sum(piece.weight for piece in side), 0.0
     for piece in side:
-        seen += piece.count
+        seen += piece.weight
         if seen >= wanted:
             return piece.high
     return side[-1].high
@@ -219,19 +221,21 @@ def _nice(width: float, *, whole: bool) -> float:
 
 def _binned(side: list[Piece], edges: tuple[float, ...]) -> tuple[float, ...]:
     counts = [0.0] * (len(edges) - 1)
-    width = edges[1] - edges[0]
+    width, lowest, highest, outermost = edges[1] - edges[0], edges[0], edges[-1], len(edges) - 2
 
     def place(value: float) -> int:
-        inside = min(max(value, edges[0]), edges[-1])
-        return min(len(counts) - 1, int((inside - edges[0]) / width + 1e-9))
+        if value >= highest:
+            return outermost
+        return min(outermost, int((value - lowest) / width + 1e-9)) if value > lowest else 0
 
     for piece in side:
-        first, last = place(piece.low), place(piece.high)
+        first = place(piece.low)
+        last = first if piece.high == piece.low else place(piece.high)
         if first == last:
-            counts[first] += piece.count
+            counts[first] += piece.weight
             continue
         low, high = max(piece.low, edges[0]), min(piece.high, edges[-1])
         for at in range(first, last + 1):
             overlap = min(high, edges[at + 1]) - max(low, edges[at])
-            counts[at] += piece.count * max(overlap, 0.0) / (high - low)
+            counts[at] += piece.weight * max(overlap, 0.0) / (high - low)
     return _shares(counts)

@@ -20,7 +20,9 @@ from .ids import Ids, first_of, look_at
 from .layout import Layout
 from .state import DatasetState
 
-ROWS = 65_536  # of a part: its columns fit into a processor's cache
+ROWS = 262_144  # of a part, at most: each of its columns fits into a processor's cache
+CELLS = 32 * ROWS  # of a part, where there are many columns
+LEAST = 4_096  # rows of a part, however many columns there are
 BUFFER = 1 << 20  # bytes of a column that are read at a time
 BROKEN = (pa.ArrowException, OSError)
 
@@ -94,7 +96,8 @@ class ParquetStream:
             rows = file.metadata.num_rows
             each = path.stat().st_size / max(1, rows)
             present = [name for name in names.values() if name is not None]
-            parts = self._parts(file.iter_batches(ROWS, columns=present, use_threads=False), names)
+            at_once = max(LEAST, min(ROWS, CELLS // max(1, len(present))))
+            parts = self._parts(file.iter_batches(at_once, columns=present, use_threads=False), names)
             coming = self.pool.submit(next, parts, None)
             while (part := coming.result()) is not None:
                 coming = self.pool.submit(next, parts, None)

@@ -175,14 +175,15 @@ class Quantiles:
         # a copy: what waits on must not hold the block that it came from
         self.waiting = held[whole:].copy() if whole else held
         for start in range(0, whole, CHUNK):
-            chunk = np.sort(held[start : start + CHUNK])
+            chunk = held[start : start + CHUNK]
+            chunk.sort()  # in place: what was put together here belongs to nobody else
             if self.exact:
                 self._take(*_run_totals(chunk, np.ones(CHUNK, np.int64)))
             else:
                 half = 1 << FIRST - 1
                 self.over += half
                 self.under += half
-                self._push(FIRST, chunk[half :: 2 * half])
+                self._push(FIRST, chunk[half :: 2 * half].copy())
         if len(self.waiting) >= CHUNK:  # thinning has left more of it
             self._gather()
 
@@ -220,7 +221,8 @@ class Quantiles:
     def _push(self, level: int, buffer: Floats) -> None:
         """Add a full buffer; two of one level become one of the next."""
         while level in self.buffers:
-            merged = np.sort(np.concatenate([self.buffers.pop(level), buffer]))
+            merged = np.concatenate([self.buffers.pop(level), buffer])
+            merged.sort()
             # every other value, from the side that evens out the error
             if self.over > self.under:
                 self.under += 1 << level
