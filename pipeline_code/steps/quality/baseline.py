@@ -16,6 +16,7 @@ from .profile import Profile, profile_rows
 from .statistics import describe, read_statistics
 
 STATISTICS, CONSTRAINTS = "statistics.json", "constraints.json"
+READABLE = 200_000  # letters of a report that is indented
 # What reading a file raises that isn't what its name says.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
@@ -32,8 +33,13 @@ def write_profile(model: Model, profile: Profile, folder: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a report: indented, keys as given, no NaN."""
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Write a report: keys as given, no NaN, and indented where a person may read it."""
+    text = json.dumps(content, allow_nan=False)
+    if len(text) <= READABLE:
+        text = json.dumps(
+            content, indent=1, allow_nan=False
+        )  # by functions of Python's own, which take their time
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_baseline(

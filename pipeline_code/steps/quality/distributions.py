@@ -96,7 +96,7 @@ def pieces(feature: dict[str, Any]) -> list[Piece]:
     for level, items in enumerate(levels[:64] if isinstance(levels, list) else ()):
         weight = float(2**level)
         for item in items if isinstance(items, list) else ():
-            value = finite(item)
+            value = item if type(item) is float and -math.inf < item < math.inf else finite(item)
             if value is not None:
                 points[value] = points.get(value, 0.0) + weight
     if points:
