@@ -236,6 +236,8 @@ def get_pipeline(
                 "statistics": resolved["statistics_uri"],
                 "constraints": resolved["constraints_uri"],
                 "history": resolved["history_uri"],
+                # what it makes of the batch is compared with what it made of the hold-out
+                "model": resolved["model_uri"],
             },
             outputs={"report": report_uri, "prepared": prepared_uri},
             arguments=[

@@ -44,8 +44,9 @@ class ModelPipelines(Construct):
 
     Attributes
     ----------
-    features
-        Names of the columns that the model reads.
+    features, measured
+        Names of the columns that the model reads, and of what is measured of every batch: these, and the scores where
+        our own monitor checks.
     train, inference
         The pipelines.
     resolver, recorder
@@ -74,6 +75,7 @@ class ModelPipelines(Construct):
         self._code = _code_folder(model.folder)
         self.features = self._compiled.features
         monitored_elsewhere = settings.monitor == "model-monitor"
+        self.measured = self.features if monitored_elsewhere else ["(prediction)", *self.features]
         self.resolver = ModelResolver(
             self,
             "Resolver",

@@ -100,7 +100,7 @@ class ScheduledStageStack(StageStack):
                 stage=stage,
                 pipelines=[pipelines.inference, pipelines.train],
                 data_bucket=self.data,
-                features=pipelines.features,
+                features=pipelines.measured,
                 alarms=[] if scheduled.alarm is None else [scheduled.alarm],
                 alarm_topic=self.alerts.topic,
             )

@@ -1,16 +1,17 @@
 """Check a batch against the baseline, then prepare it for scoring in the same job.
 
-Inputs: ``batch``, ``statistics``, ``constraints``, and ``history`` of the last batches where there is one. Outputs:
-``report`` (verdict.json, Model Monitor's three files, metrics.json, and report.html for people) and ``prepared``:
-the rows to score where the verdict's action delivers, else the file NOT_PREPARED that says why not. A drift or a
-violation is a result: the exit code is 0, and the pipeline's conditions act.
+Inputs: ``batch``, ``statistics``, ``constraints``, ``history`` of the last batches where there is one, and ``model``
+where the predictions are to be compared too. Outputs: ``report`` (verdict.json, Model Monitor's three files,
+metrics.json, and report.html for people) and ``prepared``: the rows to score where the verdict's action delivers, else
+the file NOT_PREPARED that says why not. A drift or a violation is a result: the exit code is 0, and the pipeline's
+conditions act.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .data_quality import add_drift_threshold
 from .data_quality import check_batch as check
@@ -64,11 +65,13 @@ def check_and_prepare(
     batch, prepared = inputs / "batch", output / "prepared"
     names = [path.relative_to(batch).as_posix() for path in data_files(batch)]
     targets = destinations(names, prepared)  # before anything is written: a verdict that delivers must hold
-    booster = _booster(inputs / "model")
 
     def score(rows: int) -> Scored:
+        # only where it is needed: XGBoost takes a while to load
+        from .archive import load_boosters
         from .quality.predictions import score_batch
 
+        booster = load_boosters([sole_file(inputs / "model", "model.tar.gz")])[0]
         write_prepared(model, batch, folder_of(output, "prepared"), checked=True)
         return score_batch(booster, targets, rows, len(model.columns))
 
@@ -79,7 +82,7 @@ def check_and_prepare(
         folder_of(output, "report"),
         drift_threshold=drift_threshold,
         deliver_on_drift=deliver_on_drift,
-        score=None if booster is None else score,
+        score=score if (inputs / "model").is_dir() else None,
     )
     folder_of(output, "prepared")
     written = all(path.exists() for path in targets)
@@ -90,15 +93,6 @@ def check_and_prepare(
             path.unlink(missing_ok=True)  # rows that were written to be scored here; nobody else shall
         write_nothing(verdict.message, folder_of(output, "prepared"))
     return f"{message} {verdict.message}" if verdict.verdict != "ok" else message
-
-
-def _booster(folder: Path) -> Any:
-    """Return the version's model, or nothing where it isn't an input."""
-    if not folder.is_dir():
-        return None
-    from .archive import load_boosters  # only where it is needed: XGBoost takes a while to load
-
-    return load_boosters([sole_file(folder, "model.tar.gz")])[0]
 
 
 if __name__ == "__main__":
