@@ -14,6 +14,7 @@ from pipeline_code.mammography import dataset
 from pipeline_code.steps import check_batch
 from pipeline_code.steps.archive import load_boosters
 from pipeline_code.steps.program import UsageError
+from pipeline_code.steps.quality import report
 from pipeline_code.steps.quality.predictions import (
     attributed,
     compare_attributions,
@@ -64,10 +65,10 @@ def test_with_the_model_the_scores_are_one_more_feature_and_attributions_are_tol
     assert 0.9 < attributions["ndcg"] <= 1
     assert sum(feature["after"] for feature in attributions["features"]) == pytest.approx(1)
     assert attributions["features"][0]["name"] == "BIRADS"
-    report = bench.root / "run" / "out" / "report"
-    assert json.loads((report / "statistics.json").read_text())["features"][-1]["name"] == "(prediction)"
-    assert len(json.loads((report / "constraints.json").read_text())["features"]) == len(dataset.FEATURES)
-    page = (report / "report.html").read_text()
+    found_in = bench.root / "run" / "out" / "report"
+    assert json.loads((found_in / "statistics.json").read_text())["features"][-1]["name"] == "(prediction)"
+    assert len(json.loads((found_in / "constraints.json").read_text())["features"]) == len(dataset.FEATURES)
+    page = (found_in / "report.html").read_text()
     assert "<h3><bdi>(prediction)</bdi></h3>" in page
     assert "<h3><bdi>(attributions)</bdi></h3>" not in page
     table = page[page.index('<section id="attributions">') :]
@@ -114,6 +115,24 @@ def test_a_broken_batch_is_not_scored(
     assert verdict["verdict"] == "violation"
     assert "attributions" not in verdict
     assert list(bench.prepared("run")) == ["NOT_PREPARED"]
+
+
+def test_the_scores_are_measured_however_many_features_there_are(
+    bench: Workbench,
+    baseline: Path,
+    first_model: Path,
+    files: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "MOST_MEASURED", 2)
+
+    _check(bench, baseline, files[dataset.BATCH], first_model)
+
+    written = json.loads((bench.root / "run" / "out" / "report" / "metrics.json").read_text())["metrics"]
+    assert {line["MetricName"].removeprefix("feature_").rpartition("_")[2] for line in written} == {
+        "(prediction)",
+        "BIRADS",
+    }
 
 
 def test_a_baseline_without_scores_is_said_not_to_be_compared(
