@@ -344,6 +344,7 @@ def _announcer(
                 "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
                 "started_at": ExecutionVariables.START_DATETIME,
                 "batch_uri": resolved["batch_uri"],
+                "batch_digest": resolved["batch_digest"],
                 "model_version": resolved["model_version"],
             },
             outputs=["message"],

@@ -23,6 +23,8 @@ from stacks.model_pipelines import ModelPipelines, removal_of
 from stacks.registry_stack import names_of
 
 _CHECKS_STAY = cdk.Duration.days(7)
+# Whoever looks back a year finds the batches of the same season; the last twenty are what is read by programs.
+_BATCHES_STAY = cdk.Duration.days(400)
 
 
 class StageStack(cdk.Stack):
@@ -102,6 +104,7 @@ class StageStack(cdk.Stack):
 
     def _pipelines(self, model: Model) -> ModelPipelines:
         self.data.expire(f"{model.model_name}/checks/", after=_CHECKS_STAY)
+        self.data.expire(f"{model.model_name}/state/batches/", after=_BATCHES_STAY)
         return ModelPipelines(
             self,
             model.prefix,

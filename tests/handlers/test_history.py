@@ -72,7 +72,7 @@ def sent(world: Recording) -> dict[str, Any]:
 
 
 def test_a_finding_is_remembered_by_the_start_of_its_run(recording: Recording) -> None:
-    recording.announce(started_at=STARTED)
+    recording.announce(started_at=STARTED, batch_digest="d1")
 
     assert recording.s3.json(OWN, RECORD) == {
         "verdict": "drift",
@@ -80,6 +80,7 @@ def test_a_finding_is_remembered_by_the_start_of_its_run(recording: Recording) -
         "rows": 48,
         "model_version": "1",
         "batch_uri": "s3://data/batch.csv",
+        "batch_digest": "d1",
         "execution_id": "run1",
         "checked_at": "2026-11-20T23:00:00+00:00",
         "features": {"Age": 0.5512, "Margin": 0.21, "Shape": 0.02},
@@ -105,7 +106,7 @@ def test_a_batch_that_was_scored_is_remembered(recording: Recording) -> None:
 
 
 def test_a_drift_that_is_delivered_is_remembered_once(recording: Recording) -> None:
-    recording.announce(started_at=STARTED, delivered="true")
+    recording.announce(started_at=STARTED, delivered="true", batch_digest="d1")
     first = recording.s3.json(OWN, RECORD)
 
     recording.predictions(started_at=STARTED)
@@ -310,11 +311,22 @@ def test_drift_that_goes_on_is_counted_and_a_broken_batch_is_passed_over(
     recording: Recording, before: str, in_a_row: int
 ) -> None:
     for day, kind in enumerate(before.split()):
-        recording.s3.put(OWN, f"model/state/batches/202610{day:02}T080000Z-run.json", {"verdict": kind})
+        record = {"verdict": kind, "execution_id": f"run{day}"}
+        recording.s3.put(OWN, f"model/state/batches/202610{day:02}T080000Z-run.json", record)
 
     recording.announce(started_at=STARTED)
 
     assert sent(recording)["DriftedInARow"]["Value"] == in_a_row
+
+
+def test_a_batch_that_was_run_again_does_not_lengthen_the_row(recording: Recording) -> None:
+    for day, digest in enumerate(("d0", "d1", "d1")):
+        record = {"verdict": "drift", "execution_id": f"run{day}", "batch_digest": digest}
+        recording.s3.put(OWN, f"model/state/batches/202610{day:02}T080000Z-run.json", record)
+
+    recording.announce(started_at=STARTED, batch_digest="d1")
+
+    assert sent(recording)["DriftedInARow"]["Value"] == 2
 
 
 def test_a_batch_that_fits_ends_the_row(recording: Recording) -> None:

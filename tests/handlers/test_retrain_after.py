@@ -18,13 +18,16 @@ BATCHES = "model/state/batches/"
 def remember(world: World, *verdicts: str, version: str = "7", first: int = 1) -> None:
     """Write the records of earlier runs, a day apart."""
     for day, verdict in enumerate(verdicts, first):
-        record = {"verdict": verdict, "model_version": version}
+        record = {"verdict": verdict, "model_version": version, "execution_id": f"early{day}"}
         world.s3.put(DATA, f"{BATCHES}202611{day:02}T080000Z-early{day}.json", record)
 
 
-def drifts(world: World, drifted: int, of: int, run: str = "run1", **more: Any) -> dict[str, Any]:
+def drifts(
+    world: World, drifted: int, of: int, run: str = "run1", batch_digest: str = "", **more: Any
+) -> dict[str, Any]:
     """Tell of a drift, whose own record is there already, as RunRecorder writes it."""
-    world.s3.put(DATA, f"{BATCHES}20261128T080000Z-{run}.json", {"verdict": "drift", "model_version": "7"})
+    record = {"verdict": "drift", "model_version": "7", "execution_id": run, "batch_digest": batch_digest}
+    world.s3.put(DATA, f"{BATCHES}20261128T080000Z-{run}.json", record)
     return told(world, drifted, of, finding(run, modelVersion="7", **more))
 
 
@@ -69,6 +72,25 @@ def test_a_drift_retrains_once_enough_of_the_last_batches_drifted(
 
     assert decision["decision"] == ("started" if starts else "not_started")
     assert world.started == starts
+
+
+def test_a_batch_that_is_run_again_counts_once(world: World) -> None:
+    for day, digest in enumerate(("b1", "b2", "b1"), 1):
+        record = {"verdict": "drift", "model_version": "7", "execution_id": f"x{day}", "batch_digest": digest}
+        world.s3.put(DATA, f"{BATCHES}202611{day:02}T080000Z-x{day}.json", record)
+
+    decision = drifts(world, 4, 4, batch_digest="b3")
+
+    assert decision["reason"].startswith("3 of the last 3 batches drifted")
+    assert drifts(world, 3, 4, "run2", batch_digest="b2")["decision"] == "started"
+
+
+def test_the_run_that_is_told_of_stands_for_its_batch(world: World) -> None:
+    remember(world, "ok")
+    again = {"verdict": "drift", "model_version": "7", "execution_id": "x", "batch_digest": "b1"}
+    world.s3.put(DATA, f"{BATCHES}20261120T080000Z-x.json", again)
+
+    assert drifts(world, 2, 2, batch_digest="b1")["reason"].startswith("1 of the last 2 batches drifted")
 
 
 def test_the_reason_tells_the_count_and_the_rule(world: World) -> None:

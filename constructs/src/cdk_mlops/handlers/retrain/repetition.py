@@ -1,6 +1,7 @@
 """Whether drift has lasted: k of the last n batches, each compared with the version that is in use now.
 
-A batch that broke a constraint says nothing about the world and is passed over. Checks leave no record and so never
+A batch that broke a constraint says nothing about the world and is passed over; one that was run again counts once,
+by its newest run. Checks leave no record and so never
 count. A record that can't be read is retried, not taken for a batch without drift: whoever asked
 to wait for k batches must not wait for ever.
 """
@@ -8,7 +9,7 @@ to wait for k batches must not wait for ever.
 from __future__ import annotations
 
 from retrain.triggers import Trigger
-from shared.history import folder
+from shared.history import batch_of, folder
 from shared.objects import ObjectStore
 
 DRIFT, VIOLATION = "drift", "violation"
@@ -43,6 +44,7 @@ def _verdicts(store: ObjectStore, model_name: str, trigger: Trigger, of: int) ->
     keys = [item.key for item in store.listing(folder(model_name)) if item.key.endswith(".json")]
     own = [place for place, key in enumerate(keys) if key.endswith(f"-{trigger.execution_id}.json")]
     found = [DRIFT]  # this batch, whose record may be late
+    seen = {batch_of(record.value)} if own and (record := store.read_json(keys[own[0]])) else set()
     earlier = keys[: own[0]] if own else keys
     for key in reversed(earlier[-MOST_READ:]):
         if len(found) == of:
@@ -53,6 +55,8 @@ def _verdicts(store: ObjectStore, model_name: str, trigger: Trigger, of: int) ->
         verdict = str(record.value.get("verdict", ""))
         # another version has another baseline: what drifted from it may be what this one was trained on
         same = not trigger.model_version or record.value.get("model_version") == trigger.model_version
-        if same and verdict != VIOLATION:
+        batch = batch_of(record.value)
+        if same and verdict != VIOLATION and batch not in seen:
             found.append(verdict)
+            seen.add(batch)
     return found

@@ -247,6 +247,7 @@ class Recorder:
             execution_id=required(event, "execution_id"),
             model_version=str(event.get("model_version", "")),
             batch_uri=str(event.get("batch_uri", "")),
+            batch_digest=str(event.get("batch_digest", "")),
             now=self.now(),
         )
 

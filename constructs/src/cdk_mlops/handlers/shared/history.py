@@ -40,6 +40,7 @@ def record_batch(
     execution_id: str,
     model_version: str,
     batch_uri: str,
+    batch_digest: str,
     now: datetime,
 ) -> None:
     """Write the record of a batch that was checked; a refusal is logged and raises nothing.
@@ -54,6 +55,7 @@ def record_batch(
         "rows": verdict.get("rows"),
         "model_version": model_version,
         "batch_uri": batch_uri,
+        "batch_digest": batch_digest,
         "execution_id": execution_id,
         "checked_at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "features": _distances(verdict.get("features")),
@@ -79,13 +81,22 @@ def last_batches(store: ObjectStore, model_name: str, most: int = MOST_BATCHES) 
 
 
 def drifted_in_a_row(store: ObjectStore, model_name: str, most: int = MOST_BATCHES) -> int:
-    """How many of the newest batches drifted one after the other; a broken one says nothing and is passed over."""
-    count = 0
+    """How many of the newest batches drifted one after the other; a broken one says nothing and is passed over.
+
+    A batch that was run again is one batch.
+    """
+    drifted: set[str] = set()
     for record in _newest_first(store, model_name, most):
         if record.get("verdict") == "ok":
             break
-        count += record.get("verdict") == "drift"
-    return count
+        if record.get("verdict") == "drift":
+            drifted.add(batch_of(record))
+    return len(drifted)
+
+
+def batch_of(record: dict[str, Any]) -> str:
+    """What tells a record's batch from others: its digest; records from before there was one stand for themselves."""
+    return str(record.get("batch_digest") or record.get("execution_id"))
 
 
 def _newest_first(store: ObjectStore, model_name: str, most: int) -> Iterator[dict[str, Any]]:
