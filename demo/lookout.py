@@ -170,9 +170,14 @@ class Lookout:
 
     def verdict(self, run: Run) -> Any:
         """Return the monitor's verdict of an inference run."""
-        prefix = f"{self.model.model_name}/inference/{run.outcome.execution_id}/data-quality"
+        return json.loads(self.checked(run, "verdict.json"))
+
+    def checked(self, run: Run, name: str) -> bytes:
+        """Return a file that the monitor left of an inference run, such as ``report.html``."""
+        key = f"{self.model.model_name}/inference/{run.outcome.execution_id}/data-quality/{name}"
         stage = self.settings.known_stage(run.stage)
-        return self.read_json(f"s3://{stage.data_bucket_name}/{prefix}/verdict.json", run.stage)
+        held = self.client(run.stage, "s3").get_object(Bucket=stage.data_bucket_name, Key=key)
+        return bytes(held["Body"].read())
 
     def versions(self) -> list[registry.Version]:
         """Return the model versions, the oldest first."""

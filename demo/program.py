@@ -27,6 +27,7 @@ from stacks.section import SettingsError
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "demo"
 MADE_BY_US = "settings.json"
+BATCH_PAGE = "drifted-batch.html"
 STACKS = ("RegistryStack", "DevStack", "ProdStack")
 
 
@@ -72,9 +73,11 @@ def perform(story: Story, out: Path, shown: str, *, everything: bool = False) ->
         return 1
     (out / "summary.json").write_text(json.dumps(page["summary"], indent=1) + "\n")
     (out / "report.html").write_text(report.render(page))
+    (out / BATCH_PAGE).write_text(page["batch_page"])
     print(
         f"\nThe loop ran in {story.seconds:.0f} s. Open {shown}/report.html;"
-        f" its numbers are in {shown}/summary.json"
+        f" its numbers are in {shown}/summary.json, and what the monitor says of the drifted batch in"
+        f" {shown}/{BATCH_PAGE}"
     )
     return 0
 
@@ -102,6 +105,7 @@ def run(story: Story, out: Path, *, everything: bool = False) -> dict[str, Any]:
             scenario.counted_alerts(world)
             story.check(len(world.executions("prod", "train")) == 1, "exactly one retraining")
         page = summary.collect(world, dataset=dataset, stacks=stacks, denied=denied, drift=shown["drift"])
+        page["batch_page"] = shown["page"]
     page["summary"]["peak_memory_mb"] = peak_memory_mb()
     return page
 

@@ -115,6 +115,9 @@ def _drift(story: Mapping[str, Any]) -> str:
         f"<p>{lines}</p>{charts.drift_bars(verdict['features'])}"
         '<p class="muted">Distance between the batch and the training data: the largest gap between the two cumulative'
         " distributions, less what chance explains at this size. The mark is the limit.</p>"
+        "<details><summary>The page that the alert links to, as the monitor made it of this batch</summary>"
+        '<iframe title="the monitor\'s page of the drifted batch" sandbox'
+        f' srcdoc="{escape(story["batch_page"])}"></iframe></details>'
     )
 
 

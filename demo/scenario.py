@@ -37,7 +37,7 @@ def play(world: World) -> dict[str, Any]:
         approve_2_and_go_back(world)
     with story.phase("An approved model can't be changed"):
         change_what_was_approved(world)
-    return {"drift": world.verdict(drifted)}
+    return {"drift": world.verdict(drifted), "page": world.checked(drifted, "report.html").decode()}
 
 
 def nothing_to_score_with(world: World) -> None:

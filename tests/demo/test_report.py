@@ -60,6 +60,7 @@ def story() -> dict[str, Any]:
         "messages": [
             {"subject": "[prod] a subject", "topic": "a-topic", "body": "What happened\nx <script>"}
         ],
+        "batch_page": "<!doctype html><p>Age moved</p>",
         "drift": {
             "message": "Age drifted",
             "features": [
@@ -97,6 +98,11 @@ def test_other_numbers_give_another_page() -> None:
     other = story()
     other["versions"][1]["evaluation"]["gate"]["cv_auc"] = 0.777
     assert "0.777 ±" in text_of(report.render(other))
+
+
+def test_the_monitors_own_page_of_the_drifted_batch_is_in_it() -> None:
+    page = report.render(story() | {"batch_page": '<!doctype html><p class="x">Age moved</p>'})
+    assert 'srcdoc="&lt;!doctype html&gt;&lt;p class=&quot;x&quot;&gt;Age moved&lt;/p&gt;"' in page
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
