@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline_code.definitions import definitions_root, sha256
@@ -29,22 +29,26 @@ from pipeline_code.steps.wheel_pins import (
 )
 from pipeline_code.wheels import WheelsError, cache_folder, cached, listed, pins_of, read_list, write_list
 
-# The newest first: pip takes the best that it is offered, and each machine's pip takes the same.
-_MANYLINUX = [f"manylinux_2_{minor}" for minor in range(CONTAINER.glibc, 4, -1)]
-_PLATFORMS = [
-    f"{tag}_{CONTAINER.machine}" for tag in [*_MANYLINUX, "manylinux2014", "manylinux2010", "manylinux1"]
-]
-_FOR_CONTAINER = [
-    "--implementation=cp",
-    f"--python-version=3.{CONTAINER.minor}",
-    f"--abi=cp3{CONTAINER.minor}",
-    *[f"--platform={platform}" for platform in [*_PLATFORMS, f"linux_{CONTAINER.machine}"]],
-]
 _NOT_FOUND = re.compile(r"No matching distribution found for ([^\s=]+)==(\S+)")
 
 
-class NoWheelError(WheelsError):
-    """pip found no file of a pinned package for a Python."""
+def container_options(python: Interpreter, platforms: Sequence[str] = ()) -> list[str]:
+    """Return what makes pip choose files for the container, wherever it runs.
+
+    Parameters
+    ----------
+    platforms
+        Tags of the platforms that files may be for. Default: all that the container takes, the newest first: pip
+        takes the best that it is offered, and each machine's pip takes the same.
+    """
+    manylinux = [f"manylinux_2_{minor}" for minor in range(python.glibc, 4, -1)]
+    all_of_them = [*manylinux, "manylinux2014", "manylinux2010", "manylinux1", "linux"]
+    return [
+        "--implementation=cp",
+        f"--python-version=3.{python.minor}",
+        f"--abi=cp3{python.minor}",
+        *[f"--platform={tag}" for tag in platforms or [f"{one}_{python.machine}" for one in all_of_them]],
+    ]
 
 
 def get(home: Path, *, locked: bool = False) -> list[str]:
@@ -65,16 +69,34 @@ def get(home: Path, *, locked: bool = False) -> list[str]:
     pins = pins_of(home)
     chosen = listed(home) if locked else _still_good(home, pins)
     missing = [pin for pin in pins if pin not in chosen or cached(*chosen[pin], pin) is None]
-    # Where a file was chosen before, that one and no other.
-    wanted = {pin: (chosen[pin][1],) if pin in chosen else pin.hashes for pin in missing}
-    for path in _download(wanted, home, CONTAINER, _FOR_CONTAINER):
-        pin = _pin_of(path, missing)
-        chosen[pin] = (path.name, _keep(path, wanted[pin]))
+    for platforms, wanted in _grouped(missing, chosen).items():
+        for path in _download(wanted, home, CONTAINER, container_options(CONTAINER, platforms)):
+            pin = _pin_of(path, missing)
+            chosen[pin] = (path.name, _keep(path, wanted[pin]))
     files = {chosen[pin][0]: chosen[pin][1] for pin in pins}
     if files != read_list(home) and not locked:
         write_list(home, files)
     lines = [f"{home.name}: {len(pins)} wheels for the container, {len(missing)} of them new"]
     return [*lines, *_get_for_this_machine(home, chosen, this_interpreter())]
+
+
+def _grouped(
+    missing: Sequence[Pin], chosen: Mapping[Pin, tuple[str, str]]
+) -> dict[tuple[str, ...], dict[Pin, tuple[str, ...]]]:
+    """Return the hashes to ask pip for, by the platforms to ask for.
+
+    Where a file was chosen before, that one and no other: its digest, and its own platforms, because pip can't
+    tell by the digest which file to take from an index that shows none.
+    """
+    groups: dict[tuple[str, ...], dict[Pin, tuple[str, ...]]] = {}
+    for pin in missing:
+        platforms: tuple[str, ...] = ()
+        hashes = pin.hashes
+        if pin in chosen:
+            file, digest = chosen[pin]
+            platforms, hashes = tuple(file.removesuffix(".whl").split("-")[-1].split(".")), (digest,)
+        groups.setdefault(platforms, {})[pin] = hashes
+    return groups
 
 
 def _still_good(home: Path, pins: Sequence[Pin]) -> dict[Pin, tuple[str, str]]:
@@ -95,9 +117,9 @@ def _get_for_this_machine(home: Path, chosen: dict[Pin, tuple[str, str]], here: 
         try:
             for path in _download({pin: pin.hashes}, home, here, []):
                 _keep(path, pin.hashes)
-        except NoWheelError:
+        except WheelsError:  # the container has its own: that is no reason to fail
             lines.append(
-                f"{home.name}: {pin.name}=={pin.version} has no wheel for {here}: steps that need it don't run on the"
+                f"{home.name}: {pin.name}=={pin.version} can't be had for {here}: steps that need it don't run on the"
                 " embedded cloud here"
             )
     return lines
@@ -166,7 +188,7 @@ def _error(said: str, place: str, pins: Sequence[Pin], python: Interpreter) -> W
     for line in errors:
         found = _NOT_FOUND.search(line)
         if found:
-            return NoWheelError(
+            return WheelsError(
                 f"{place}: pip's index has no wheel of {_with_line(found[1], pins)} for {python}; choose a version that"
                 " has one"
             )
