@@ -59,7 +59,7 @@ def read_list(home: Path) -> dict[str, str]:
     path = home / LIST
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {file: digest for digest, _, file in (line.partition("  ") for line in lines)}
 
 

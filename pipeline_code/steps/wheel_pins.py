@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from itertools import product
 
+from .program import one_line
+
 PINS = "wheels.txt"
 # What the container's programs and the built-in steps compute with stays the container's: another version beside it
 # would break its neighbours' binaries, or change what the monitor finds.
@@ -25,8 +27,7 @@ HOW = "write it with: uv pip compile --generate-hashes --python-version 3.12 --p
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])?\s*(.*)")
 _VERSION = re.compile(r"==\s*([A-Za-z0-9][A-Za-z0-9._+!-]*)")
-_HASH = re.compile(r"\s--hash=(\S*)")
-_SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+_HASH = re.compile(r"hash=sha256:([0-9a-f]{64})")
 _FILE = re.compile(
     r"(?P<name>\w[\w.]*)-(?P<version>\w[\w.+!]*)(?:-\d\w*)?-(?P<python>[\w.]+)-(?P<abi>[\w.]+)-(?P<platform>[\w.]+)\.whl"
 )
@@ -35,6 +36,9 @@ _MANYLINUX = {"manylinux1": "2_5", "manylinux2010": "2_12", "manylinux2014": "2_
 
 class PinError(ValueError):
     """A line of wheels.txt or a wheel that can't be used; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
             found.append((first, f"{before} {part}"))
         elif part:
             found.append((number, part))
-        going_on = line.endswith("\\")
+        going_on = line.endswith("\\") and (bool(part) or going_on)
     return found
 
 
@@ -198,7 +202,8 @@ def _read_pin(line: str, place: str, number: int) -> Pin:
         raise PinError(
             f"{place}: {quoted} is an option, only packages may be here; tell pip of an index by its configuration"
         )
-    found = _REQUIREMENT.fullmatch(line.split(" --hash", 1)[0].strip())
+    requirement, *options = line.split(" --")
+    found = _REQUIREMENT.fullmatch(requirement.strip())
     if found is None:
         raise PinError(f"{place}: {quoted} is not a package; {HOW}")
     name, rest = found[1], found[2]
@@ -213,15 +218,14 @@ def _read_pin(line: str, place: str, number: int) -> Pin:
         raise PinError(
             f"{place}: the container has {has} and keeps it; remove the line (uv: --no-emit-package {name})"
         )
-    hashes = _HASH.findall(line)
-    if not hashes:
+    if not options:
         raise PinError(f"{place}: {name}=={version[1]} has no --hash=sha256:...; {HOW}")
     digests = []
-    for one in hashes:
-        digest = _SHA256.fullmatch(one)
+    for option in options:
+        digest = _HASH.fullmatch(option.strip())
         if digest is None:
             raise PinError(
-                f"{place}: {name}=={version[1]} has a hash that isn't sha256: and 64 digits, '{one[:80]}'"
+                f"{place}: {name}=={version[1]} has '--{option[:80]}', which is not --hash=sha256: and 64 digits"
             )
         digests.append(digest[1])
     return Pin(name, version[1], tuple(digests), number)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import lzma
 import os
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 import zipfile
@@ -29,7 +31,10 @@ MORE_WHEELS = "STEPS_WHEELS"
 MOST_BYTES = 1024**3
 _CHUNK = 1024**2
 # What zipfile raises of an archive that is damaged, encrypted or packed in a way that it doesn't know.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(OSError, ValueError, RuntimeError, IndexError),
+)
 
 
 def add(folder: Path) -> None:
@@ -48,8 +53,8 @@ def add(folder: Path) -> None:
             unpack(wheel, unpacked)
     except (UsageError, PinError) as error:
         raise SystemExit(fail(str(error), BAD_USAGE)) from None
-    except OSError as error:
-        raise SystemExit(fail(f"{folder.name}: can't be unpacked: {error}", BAD_USAGE)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(fail(f"{folder.name}: can't be used: {error}", BAD_USAGE)) from None
     sys.path.insert(place_of_packages(sys.path), str(unpacked))
 
 

@@ -159,7 +159,9 @@ HASH = f"--hash=sha256:{'a' * 64}"
         (f"idna>=3.1 {HASH}", "line 1: idna is not pinned as idna==<version>, got 'idna>=3.1"),
         (f"idna==3.* {HASH}", "line 1: idna is not pinned as"),
         (f"a==1 {HASH}\nidna==3.1\n", "line 2: idna==3.1 has no --hash=sha256"),
-        ("idna==3.1 --hash=md5:abc", "line 1: idna==3.1 has a hash that isn't sha256"),
+        ("idna==3.1 --hash=md5:abc", "line 1: idna==3.1 has '--hash=md5:abc', which is not"),
+        (f"idna==3.1 {HASH}0", "which is not --hash=sha256: and 64 digits"),
+        (f"idna==3.1 {HASH} attrs==1", "which is not --hash=sha256: and 64 digits"),
         (f"idna==3.1 ; python_version > '3' {HASH}", "line 1: idna has a condition after ';'"),
         (f"--index-url https://a.test/\nidna==3.1 {HASH}", "line 1: '--index-url https://a.test/' is an option"),
         (f"./idna.whl {HASH}", "line 1: './idna.whl"),
@@ -214,6 +216,16 @@ def test_which_python_takes_which_wheel(tag: str, container: bool, laptop: bool)
     assert CONTAINER.takes(f"a-1.0-{tag}.whl") is container
     assert CONTAINER.takes(f"a-1.0-1build-{tag}.whl") is container
     assert LAPTOP.takes(f"a-1.0-{tag}.whl") is laptop
+
+
+def test_files_that_are_no_texts_are_one_line(root: Path, home: Path, tmp_path: Path) -> None:
+    pin(home, build_wheel(tmp_path / "a"))
+    (home / "wheels.sha256").write_bytes(b"\xff\xfe  \xff.whl\n")
+    with pytest.raises(StaleDefinition, match="is not named as wheels are.*run: make wheels"):
+        verify("wine", root)
+    (home / "wheels.txt").write_bytes(b"\xff")
+    with pytest.raises(StaleDefinition, match=r"wine/wheels\.txt: is not a text in UTF-8"):
+        verify("wine", root)
 
 
 # ---- make wheels
@@ -292,6 +304,22 @@ def test_make_wheels_refuses_what_was_changed_in_the_index(
     (home / "wheels.txt").write_text(pins(build_wheel(tmp_path / "before")))
     build_wheel(index, says="something else")
     assert "what the index has of greeting==1.2.0 (line 2) has none of its hashes" in refused(home)
+    assert not cache.exists()
+
+
+def test_what_pip_lets_through_is_checked_once_more(
+    home: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "wheels.txt").write_text(pins(build_wheel(tmp_path / "a")))
+    for brought, said in (
+        (build_wheel(tmp_path / "b", says="something else"), ", which wheels.txt doesn't pin"),
+        (
+            build_wheel(tmp_path / "b", "stowaway"),
+            "pip brought stowaway-1.2.0-py3-none-any.whl, which wheels.txt",
+        ),
+    ):
+        monkeypatch.setattr(wheel_download, "_download", lambda *_, brought=brought: [brought])
+        assert said in refused(home)
     assert not cache.exists()
 
 

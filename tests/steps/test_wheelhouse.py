@@ -95,9 +95,12 @@ def test_the_pinned_version_wins_over_an_installed_one_and_nothing_over_python_i
 
 
 def test_a_package_named_as_one_of_python_or_of_ours_changes_neither(code: Path, tmp_path: Path) -> None:
-    more = {"json/__init__.py": "raise SystemExit(9)\n", "steps/program.py": "raise SystemExit(9)\n"}
-    put(code, build_wheel(tmp_path / "odd", more=more))
-    assert run(code).returncode == 0
+    put(code, build_wheel(tmp_path / "odd", more={"colorsys.py": "ODD = 1\n", "ours.py": "ODD = 1\n"}))
+    (code / "ours.py").write_text("ODD = 0\n")
+    (code / "steps" / "own_step.py").write_text(
+        "import colorsys, greeting, ours\nprint(greeting.WORD, hasattr(colorsys, 'ODD'), ours.ODD)\n"
+    )
+    assert run(code).stdout == "hello False 0\n"
 
 
 def test_a_newer_version_than_the_machine_s_is_what_is_imported(code: Path, tmp_path: Path) -> None:
