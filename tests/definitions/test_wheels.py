@@ -221,7 +221,7 @@ def test_which_python_takes_which_wheel(tag: str, container: bool, laptop: bool)
 def test_files_that_are_no_texts_are_one_line(root: Path, home: Path, tmp_path: Path) -> None:
     pin(home, build_wheel(tmp_path / "a"))
     (home / "wheels.sha256").write_bytes(b"\xff\xfe  \xff.whl\n")
-    with pytest.raises(StaleDefinition, match="is not named as wheels are.*run: make wheels"):
+    with pytest.raises(StaleDefinition, match=r"is not named as wheels are.*run: make wheels"):
         verify("wine", root)
     (home / "wheels.txt").write_bytes(b"\xff")
     with pytest.raises(StaleDefinition, match=r"wine/wheels\.txt: is not a text in UTF-8"):
