@@ -12,6 +12,8 @@ AUTHORING := .venv-authoring
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 AUTHORING_READY := $(AUTHORING)/.ready
+# Only where a model's steps need packages of their own.
+WHEELS := $(if $(wildcard pipeline_code/*/wheels.txt),build/wheels/.ready)
 CDK = $(VENV)/bin/node node_modules/aws-cdk/bin/cdk
 
 # jsii and the CDK CLI run on the Node that came from PyPI; a stray PYTHONDONTWRITEBYTECODE would cost seconds a start.
@@ -25,7 +27,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
-.PHONY: permissions-page judge help demo rehearse test check synth definitions deploy destroy deliver check-style check-types check-templates check-permissions ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
+.PHONY: permissions-page judge help demo rehearse test check synth definitions wheels deploy destroy deliver check-style check-types check-templates check-permissions ci-variables ci-permissions ci-guard in-role adopt bench data upload run versions approve reject release permissions review bootstrap-help \
         check-stage record promotions rollback trace used-permissions local-up local-down alerts setup setup-authoring snapshots clean
 
 help:  ## what there is
@@ -53,13 +55,17 @@ $(AUTHORING_READY): pipeline_code/requirements-authoring.txt
 	@$(AUTHORING)/bin/uv pip install --quiet --python $(AUTHORING)/bin/python -r pipeline_code/requirements-authoring.txt
 	@touch $(AUTHORING_READY)
 
-demo: $(READY)  ## the whole loop on an embedded three-account cloud; writes build/demo/report.html
+build/wheels/.ready: $(wildcard pipeline_code/*/wheels.txt pipeline_code/*/wheels.sha256) | $(READY)
+	@MODEL= $(PY) -m pipeline_code.wheel_download --locked
+	@touch $@
+
+demo: $(READY) $(WHEELS)  ## the whole loop on an embedded three-account cloud; writes build/demo/report.html
 	@$(PY) -m demo
 
-rehearse: $(READY) $(AUTHORING_READY)  ## the delivery pipeline on an embedded cloud, commits that must not arrive too: make rehearse [APPROVE=1] [QUICK=1] [EVERYTHING=1]
+rehearse: $(READY) $(AUTHORING_READY) $(WHEELS)  ## the delivery pipeline on an embedded cloud, commits that must not arrive too: make rehearse [APPROVE=1] [QUICK=1] [EVERYTHING=1]
 	@$(PY) -m rehearsal
 
-test: $(READY) $(AUTHORING_READY)  ## the whole test suite
+test: $(READY) $(AUTHORING_READY) $(WHEELS)  ## the whole test suite
 	@echo "== tests"
 	@$(PY) -m pytest
 
@@ -78,25 +84,28 @@ check-style: $(READY)
 check-types: $(READY)
 	@echo "== mypy --strict" && $(VENV)/bin/mypy
 
-check-templates: $(READY)
+check-templates: $(READY) $(WHEELS)
 	@echo "== templates, with CDK's validation" && rm -rf build/check && $(CDK) synth --quiet --output build/check/cdk.out
 	@echo "== compliance" && $(PY) -m tests.compliance
 
 check-permissions: $(READY)
 	@echo "== permissions: every mutant of every policy is seen" && $(PY) -m tests.permissions.mutants
 
-synth: $(READY)  ## the CloudFormation templates, into cdk.out
+synth: $(READY) $(WHEELS)  ## the CloudFormation templates, into cdk.out
 	@$(CDK) synth --quiet && echo "templates are in cdk.out"
 
 definitions: $(READY) $(AUTHORING_READY)  ## compile the pipelines with the SageMaker SDK into pipeline_code/definitions
 	@$(AUTHORING)/bin/python -m pipeline_code.compile
 	@$(AUTHORING)/bin/python -m pipeline_code.compile --root tests/fixtures/second_model
 
+wheels: $(READY)  ## get the packages that steps need in jobs without internet, as wheels.txt pins them: make wheels [MODEL=folder]
+	@MODEL="$${MODEL:-}" $(PY) -m pipeline_code.wheel_download
+
 STACKS ?= $(if $(BRANCH),DevStack,RegistryStack DevStack ProdStack)
-deploy: $(READY)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"], or a feature branch into dev: make deploy BRANCH=name
+deploy: $(READY) $(WHEELS)  ## deploy to AWS: make deploy [STACKS="RegistryStack DevStack ProdStack"], or a feature branch into dev: make deploy BRANCH=name
 	@$(CDK) deploy $(STACKS) $(if $(BRANCH),-c "branch=$$BRANCH") || { echo "If something already exists because a stack was destroyed: make adopt, then make deploy"; exit 1; }
 
-destroy: $(READY)  ## remove a feature branch from dev with its data and versions: make destroy BRANCH=name
+destroy: $(READY) $(WHEELS)  ## remove a feature branch from dev with its data and versions: make destroy BRANCH=name
 	@test -n "$${BRANCH:-}" || { echo "destroy: BRANCH is missing; main's stacks go with cdk destroy, see README.md"; exit 1; }
 	@$(CDK) destroy DevStack -c "branch=$$BRANCH"
 
@@ -116,10 +125,10 @@ ci-guard: $(READY)
 in-role: $(READY)
 	@$(PY) -m ops in-role
 
-adopt: $(READY)  ## take up what destroyed stacks left (buckets, keys, versions), then make deploy: make adopt [STAGE=prod]
+adopt: $(READY) $(WHEELS)  ## take up what destroyed stacks left (buckets, keys, versions), then make deploy: make adopt [STAGE=prod]
 	@$(PY) -m ops adopt
 
-bench: $(READY)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json. make bench MONITOR=1: the monitor beside polars and Evidently too
+bench: $(READY) $(WHEELS)  ## synth time, demo time, memory, resources, jobs and their list price; writes build/bench.json. make bench MONITOR=1: the monitor beside polars and Evidently too
 	@MONITOR="$${MONITOR:-}" $(PY) -m benchmarks
 
 data: $(READY)  ## prepare the data files in data/: make data [MODEL=folder]
@@ -146,7 +155,7 @@ release: $(READY)  ## let prod use an approved version, with mlops.delivery.appr
 used-permissions: $(READY) $(AUTHORING_READY)  ## record anew which permissions are used: make used-permissions [TESTS="tests/..."]
 	@$(PY) -m tests.usage $(TESTS)
 
-bootstrap-help: $(READY)  ## the commands that prepare each account for the CDK, with narrow policies: make bootstrap-help [ASSEMBLY=cdk.out]
+bootstrap-help: $(READY) $(WHEELS)  ## the commands that prepare each account for the CDK, with narrow policies: make bootstrap-help [ASSEMBLY=cdk.out]
 	@[ -n "$${ASSEMBLY:-}" ] || $(CDK) synth --quiet --output build/bootstrap/cdk.out
 	@ASSEMBLY="$${ASSEMBLY:-build/bootstrap/cdk.out}" $(PY) -m ops bootstrap-help
 
@@ -186,7 +195,7 @@ alerts: $(READY)  ## what was mailed on the embedded cloud: make alerts [STAGE=p
 local-down: $(READY)  ## end it
 	@$(PY) -m local_cloud down
 
-snapshots: $(READY)  ## rewrite the template snapshots after an intended change
+snapshots: $(READY) $(WHEELS)  ## rewrite the template snapshots after an intended change
 	@UPDATE_SNAPSHOTS=1 $(PY) -m pytest tests/stacks/test_snapshots.py tests/compliance/test_counts.py
 
 clean:  ## remove what make made, but not the data

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_code.variants import VARIANTS
+from pipeline_code.wheels import wheel_files
 
 HERE = Path(__file__).resolve().parent
 DEFINITIONS = HERE / "definitions"
@@ -172,7 +173,8 @@ def _images(name: str, root: Path | None) -> dict[str, str]:
 def code_files(folder: str, root: Path | None = None) -> dict[str, bytes]:
     """Return what a model's jobs find under ``CodeUri``: path there -> content, sorted by path.
 
-    The steps, the model's configuration, and the marker that stands for "there is no champion".
+    The steps, the model's configuration, the marker that stands for "there is no champion", and where the model has a
+    wheels.txt, that and its wheels.
 
     Parameters
     ----------
@@ -180,10 +182,16 @@ def code_files(folder: str, root: Path | None = None) -> dict[str, bytes]:
         Folder of the model, such as ``mammography``.
     root
         Folder of compiled definitions, see `definitions_root`.
+
+    Raises
+    ------
+    pipeline_code.wheels.WheelsError
+        A wheel isn't at hand, or wheels.txt can't be used. One line.
     """
     files = {f"steps/{path.relative_to(STEPS).as_posix()}": path.read_bytes() for path in STEPS.rglob("*.py")}
     files["model.json"] = (definitions_root(root) / folder / "model.json").read_bytes()
     files[NO_CHAMPION] = b"No version is approved yet.\n"
+    files |= wheel_files(definitions_root(root).parent / folder)
     return dict(sorted(files.items()))
 
 

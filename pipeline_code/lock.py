@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline_code.definitions import HERE, IMAGES, definitions_root, folders, sha256
+from pipeline_code.wheels import WheelsError, listed
 
 LOCK = "lock.json"
 # The code that a definition is made by; model.yaml of its folder comes on top.
@@ -79,7 +80,8 @@ def verify(folder: str, root: Path | None = None) -> None:
     Raises
     ------
     StaleDefinition
-        If a source has changed, a definition was edited, or a file is missing or too many. One line.
+        If a source has changed, a definition was edited, or a file is missing or too many; or wheels.sha256 isn't what
+        wheels.txt gives. One line.
     """
     path = definitions_root(root) / folder / LOCK
     if not path.is_file():
@@ -91,6 +93,10 @@ def verify(folder: str, root: Path | None = None) -> None:
         raise StaleDefinition(f"{path}: is not a lock file; {FIX}") from None
     _compare(sources(folder, root), locked["sources"], "has changed since it was compiled")
     _compare(bodies(folder, root), locked["bodies"], "is not what was compiled; don't edit it by hand")
+    try:  # wheels go with the code, and no definition is made from them: their list is their lock
+        listed(definitions_root(root).parent / folder)
+    except WheelsError as error:
+        raise StaleDefinition(str(error)) from None
 
 
 def _compare(files: Mapping[str, Path], locked: Mapping[str, str], changed: str) -> None:

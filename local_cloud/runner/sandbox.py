@@ -13,6 +13,8 @@ from typing import Any
 
 CONTAINER_ROOT = "/opt/ml"
 MESSAGE_LIMIT = 1024
+# Where `make wheels` keeps this machine's own files of packages that the container has others of.
+WHEELS = Path(__file__).resolve().parents[2] / "build" / "wheels"
 
 _IN_CONTAINER = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 _PYTHON = frozenset(
@@ -92,6 +94,7 @@ class Sandbox:
             "OPENBLAS_NUM_THREADS": "1",
             "AWS_EC2_METADATA_DISABLED": "true",
             "SAGEMAKER_BASE_DIR": str(self.root),
+            "STEPS_WHEELS": os.environ.get("MLOPS_WHEELS") or str(WHEELS),
             **session,
             **{name: self.relocate(value) for name, value in given.items()},
         }

@@ -71,12 +71,12 @@ def run(work: Callable[[], str]) -> int:
     try:
         message = work()
     except DataError as error:
-        return _fail(str(error), BAD_DATA)
+        return fail(str(error), BAD_DATA)
     except UsageError as error:
-        return _fail(str(error), BAD_USAGE)
+        return fail(str(error), BAD_USAGE)
     except Exception as error:  # noqa: BLE001 - a fault of ours: its trace belongs into the job's log
         traceback.print_exc()
-        return _fail(f"fault of the program: {type(error).__name__}: {error}", FAULT)
+        return fail(f"fault of the program: {type(error).__name__}: {error}", FAULT)
     line = one_line(message)
     print(line)
     write_exit_message(line)
@@ -93,7 +93,8 @@ def one_line(text: str) -> str:
     return line if len(line) <= MESSAGE_LENGTH else line[: MESSAGE_LENGTH - 3] + "..."
 
 
-def _fail(message: str, code: int) -> int:
+def fail(message: str, code: int) -> int:
+    """Leave a message as the reason why a step failed, and return the exit code given."""
     line = one_line(message)
     print(line, file=sys.stderr)
     write_exit_message(line)

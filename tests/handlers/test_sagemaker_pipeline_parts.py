@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from pipeline_code import wheels
+from pipeline_code.definitions import code_files
 from sagemaker_pipeline import code_archive
 from sagemaker_pipeline.code_archive import BadArchive, unpack
 from sagemaker_pipeline.definition import BadDefinition, render
@@ -410,6 +412,13 @@ def test_a_file_that_comes_twice_is_refused() -> None:
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     with pytest.raises(BadArchive, match="more than"):
         unpack(buckets(archive(("bomb", b"\0" * (code_archive.MOST_BYTES_A_FILE + 1)))), CODE)
+
+
+def test_the_wheels_that_synth_lets_through_can_be_unpacked() -> None:
+    assert wheels.MOST_BYTES_A_FILE <= code_archive.MOST_BYTES_A_FILE
+    # the rest is for the steps, packed
+    steps = archive(*[(name, body) for name, body in code_files("mammography").items()])
+    assert wheels.MOST_BYTES + 2 * len(steps) < code_archive.MOST_PACKED_BYTES < code_archive.MOST_BYTES
 
 
 def test_many_files_that_are_too_much_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

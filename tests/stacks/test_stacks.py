@@ -12,6 +12,7 @@ import pytest
 from cdk_mlops import ALLOW_DESTROY
 from stacks.settings import load
 from tests.fixtures.trees import two_models
+from tests.fixtures.wheels import build_wheel, keep, pin
 from tests.library.policy_audit import findings
 from tests.stacks.installations import SETTINGS, assembly, resources, synthesized, template
 
@@ -234,3 +235,23 @@ def test_a_stale_definition_stops_synthesis_with_one_line(
         synthesized(SETTINGS["default"])
     assert "\n" not in str(error.value)
     assert "train.json" in str(error.value)
+
+
+def test_packages_go_with_the_code_of_the_model_that_pins_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definitions = two_models(tmp_path / "models")
+    monkeypatch.setenv("MLOPS_DEFINITIONS", str(definitions))
+    monkeypatch.setenv("MLOPS_WHEELS", str(tmp_path / "cache"))
+    wheel = build_wheel(tmp_path / "made")
+    pin(definitions.parent / "wine", wheel)
+    with pytest.raises(ValueError, match="run: make wheels") as error:
+        synthesized({})
+    assert "\n" not in str(error.value)
+    keep(tmp_path / "cache", wheel)
+    found = synthesized({})
+    made = resources(found.get_stack_by_name("ProdStack").template, "Custom::SageMakerPipeline").values()
+    code = {one["Tags"]["mlops:model"]: one["CodeHash"] for one in made}
+    assert code.pop("mammography-severity-model") == pipelines("default", "ProdStack")["train"]["CodeHash"]
+    (folder,) = (Path(found.directory, f"asset.{digest}") for digest in code.values())
+    assert (folder / "wheels" / wheel.name).read_bytes() == wheel.read_bytes()
