@@ -35,6 +35,7 @@ class Outcome:
     verdict: dict[str, Any]
     prepared: dict[str, str]
     violations: dict[str, Any]
+    page: str
 
 
 @dataclass
@@ -105,7 +106,8 @@ class Checks:
             if name.startswith("prepared/")
         }
         message = (self.root / name / "output" / "message").read_text().strip()
-        return Outcome(code, message, found[0], rows, found[1])
+        page = (report / "report.html").read_text() if code == 0 else ""
+        return Outcome(code, message, found[0], rows, found[1], page)
 
 
 def _files(output: Path) -> Batch:
@@ -118,6 +120,7 @@ def same(whole: Outcome, shared: Outcome) -> None:
     """Assert that both say the same, and that what is delivered holds the same rows."""
     assert (shared.code, shared.message) == (whole.code, whole.message)
     assert shared.violations == whole.violations
+    assert shared.page == whole.page
     moments = ("before", "after")  # sums of parts are rounded otherwise
     for one, other in zip(whole.verdict.get("features", []), shared.verdict.get("features", []), strict=True):
         assert {k: v for k, v in other.items() if k not in moments} == {
