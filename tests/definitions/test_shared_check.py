@@ -115,11 +115,9 @@ def test_nothing_else_differs_from_the_check_of_one_instance(root: Path, inferen
 def shared_mammography(root: Path) -> Path:
     """Write the shipped model, which Model Monitor can check, with a check that three instances share."""
     text = (SHIPPED / "mammography" / "model.yaml").read_text()
-    assert text.count("\nmonitor:\n") == 1
+    assert text.count("\n  instances: 1 ") == 1
     (root / "mammography").mkdir()
-    (root / "mammography" / "model.yaml").write_text(
-        text.replace("\nmonitor:\n", "\nmonitor:\n  instances: 3\n")
-    )
+    (root / "mammography" / "model.yaml").write_text(text.replace("\n  instances: 1 ", "\n  instances: 3 "))
     return root / "mammography"
 
 
