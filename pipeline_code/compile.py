@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_code import lock
-from pipeline_code.definitions import HERE, IMAGES, KINDS
+from pipeline_code.definitions import HERE, IMAGES, KINDS, not_for_model_monitor
 from pipeline_code.model_config import ModelConfig, load_model
 from pipeline_code.validate import errors
 from pipeline_code.variants import VARIANTS
@@ -113,9 +113,11 @@ def definition(kind: str, folder: Path, variant: str) -> bytes:
 def variants_of(model: ModelConfig) -> list[str]:
     """Return the variants that a model can have.
 
-    Model Monitor reads a batch as it is and would check the column that identifies a row like a feature.
+    Model Monitor reads a batch as it is, on one instance, and would check the column that identifies a row like a
+    feature.
     """
-    return [name for name, variant in VARIANTS.items() if not (variant.model_monitor and model.id_column)]
+    barred = not_for_model_monitor(model.id_column, model.monitor.instances)
+    return [name for name, variant in VARIANTS.items() if not (variant.model_monitor and barred)]
 
 
 def compile_model(folder: Path, images: bytes) -> dict[str, bytes]:

@@ -95,9 +95,10 @@ def load(folder: str, variant: str = "default", root: Path | None = None) -> Def
     paths = {kind: home / variant / f"{kind}.json" for kind in KINDS} | {"model": home / "model.json"}
     for path in paths.values():
         if not path.is_file() and VARIANTS[variant].model_monitor and (home / "default").is_dir():
+            described = json.loads((home / "model.json").read_text(encoding="utf-8"))
+            reason = not_for_model_monitor(described["id_column"], described["monitor"].get("instances", 1))
             raise ValueError(
-                f"'{folder}' can't be checked by Model Monitor, which would take its id column for a feature;"
-                " set the monitor to our own"
+                f"'{folder}' can't be checked by Model Monitor, {reason}; set the monitor to our own"
             )
         if not path.is_file():
             known = ", ".join(folders(root)) or "none"
@@ -115,6 +116,21 @@ def load(folder: str, variant: str = "default", root: Path | None = None) -> Def
         inference_sha256=digests["inference"],
         model_sha256=digests["model"],
     )
+
+
+def not_for_model_monitor(id_column: str | None, instances: int) -> str:
+    """Return why Model Monitor can't check a model's batches, or nothing where it can.
+
+    Parameters
+    ----------
+    id_column, instances
+        ``id_column`` and ``monitor.instances`` of model.yaml.
+    """
+    if id_column is not None:
+        return "which would take its id column for a feature"
+    if instances > 1:
+        return f"whose step runs on one instance, not on monitor.instances of model.yaml, {instances}"
+    return ""
 
 
 def image_uri(region: str, root: Path | None = None) -> str:

@@ -6,6 +6,8 @@
                                       └─ CheckViolation ────── AnnounceViolation ── ViolationFail
 
 The four conditions stand side by side, because SageMaker knows no condition within a condition.
+Where model.yaml has ``monitor.instances`` above 1, so many instances share DataQualityCheck, each with some of the
+batch's files, and DataQualityVerdict after it merges what they have found; the conditions ask that one.
 `make definitions` compiles it to JSON that is the same for every account. In a notebook, call `get_pipeline` with the
 names of an account, and ``upsert`` what it returns.
 """
@@ -21,6 +23,7 @@ from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 
+from pipeline_code.definitions import not_for_model_monitor
 from pipeline_code.jobs import Steps
 from pipeline_code.model_config import load_model
 from pipeline_code.sdk import (
@@ -101,10 +104,12 @@ def get_pipeline(
     Raises
     ------
     ValueError
-        If the region has no container image.
+        If the region has no container image, or Model Monitor can't check such a model.
     """
     model = load_model(folder)
     shape = VARIANTS[variant]
+    if shape.model_monitor and (reason := not_for_model_monitor(model.id_column, model.monitor.instances)):
+        raise ValueError(f"'{model.folder}' can't be checked by Model Monitor, {reason}")
     prefix = model.prefix if base_job_prefix is None else base_job_prefix
     session = session_for(region)
 
@@ -137,7 +142,7 @@ def get_pipeline(
     monitor_image = p.string("MonitorImageUri") if shape.model_monitor else None
 
     processing_type = p.string("ProcessingInstanceType", model.instance_types.processing)
-    processing_count = p.integer("ProcessingInstanceCount", 1)
+    processing_count = p.integer("ProcessingInstanceCount", model.monitor.instances)
     transform_type = p.string("TransformInstanceType", model.instance_types.transform)
     predictions_on_drift = p.string("PredictionsOnDrift", "withhold", ["withhold", "deliver"])
     rescore = p.string("Rescore", "false", ["true", "false"])
@@ -228,30 +233,60 @@ def get_pipeline(
     else:
         drift_threshold = p.number("DriftThreshold", model.monitor.comparison_threshold)
         verdict = PropertyFile(name="Verdict", output_name="report", path="verdict.json")
-        check = steps.program(
-            "DataQualityCheck",
-            "steps.check_batch",
-            inputs={
-                "batch": resolved["batch_uri"],
-                "statistics": resolved["statistics_uri"],
-                "constraints": resolved["constraints_uri"],
-                "history": resolved["history_uri"],
-                # what it makes of the batch is compared with what it made of the hold-out
-                "model": resolved["model_uri"],
-            },
-            outputs={"report": report_uri, "prepared": prepared_uri},
-            arguments=[
-                *["--predictions-on-drift", predictions_on_drift],
-                *["--drift-threshold", drift_threshold.to_string()],
-            ],
-            output_key=data_key,
-            property_files=[verdict],
-            **machines,
-        )
-        check_steps, prepare_steps = [check], []
+        compared_with = {
+            "statistics": resolved["statistics_uri"],
+            "constraints": resolved["constraints_uri"],
+            "history": resolved["history_uri"],
+        }
+        judging = [
+            *["--predictions-on-drift", predictions_on_drift],
+            *["--drift-threshold", drift_threshold.to_string()],
+        ]
+        if model.monitor.instances == 1:
+            check = judged = steps.program(
+                "DataQualityCheck",
+                "steps.check_batch",
+                inputs={
+                    "batch": resolved["batch_uri"],
+                    **compared_with,
+                    # what it makes of the batch is compared with what it made of the hold-out
+                    "model": resolved["model_uri"],
+                },
+                outputs={"report": report_uri, "prepared": prepared_uri},
+                arguments=judging,
+                output_key=data_key,
+                property_files=[verdict],
+                **machines,
+            )
+            check_steps = [check]
+        else:
+            # without the model: states hold no scores, so predictions aren't compared
+            check = steps.program(
+                "DataQualityCheck",
+                "steps.check_shard",
+                inputs={"batch": resolved["batch_uri"]},
+                outputs={"state": run_folder(run_uri, "states"), "prepared": prepared_uri},
+                output_key=data_key,
+                sharded=["batch"],
+                **machines,
+            )
+            judged = steps.program(
+                "DataQualityVerdict",
+                "steps.merge_checks",
+                inputs={"states": output_uri(check, "state"), **compared_with},
+                outputs={"report": report_uri},
+                # so that a state that is missing is an error, never a verdict on a part of the batch
+                arguments=["--instances", processing_count.to_string(), *judging],
+                instance_type=processing_type,
+                instance_count=1,
+                output_key=data_key,
+                property_files=[verdict],
+            )
+            check_steps = [check, judged]
+        prepare_steps = []
         action, counted = (
-            read(check, verdict, "action"),
-            {"rows": read(check, verdict, "rows").to_string()},
+            read(judged, verdict, "action"),
+            {"rows": read(judged, verdict, "rows").to_string()},
         )
         prepared = output_uri(check, "prepared")
 

@@ -96,6 +96,7 @@ class Steps:
         output_key: Any,
         property_files: Sequence[Any] = (),
         depends_on: Sequence[Any] | None = None,
+        sharded: Sequence[str] = (),
     ) -> Any:
         """Return a processing step that runs one of our programs in the XGBoost container.
 
@@ -108,13 +109,17 @@ class Steps:
         arguments
             What the program is told beside its folders.
         instance_type, instance_count
-            Machines. A program does its whole work on each of them, so more than one gains nothing.
+            Machines. A program does its whole work on each of them, so more than one gains something only where
+            an input is `sharded`.
         output_key
             The one key of all outputs.
         property_files
             Files that conditions and later steps read values from.
         depends_on
             Steps to wait for, beside those that it takes values of.
+        sharded
+            Names of the inputs of which each machine gets some files; of all others it gets all. What the machines
+            leave in an output comes to one folder, so their files' names must differ.
         """
         processor = Processor(
             role=self.role,
@@ -134,7 +139,7 @@ class Steps:
         job = processor.run(
             inputs=[
                 processing_input("code", self.code),
-                *[processing_input(name, uri) for name, uri in inputs.items()],
+                *[processing_input(name, uri, sharded=name in sharded) for name, uri in inputs.items()],
             ],
             outputs=[processing_output(name, uri) for name, uri in outputs.items()],
             # Every path is named, so that what runs it elsewhere need not guess at a default.

@@ -14,7 +14,8 @@ Keys of model.yaml (``columns``, ``target``, ``holdout``, ``monitor`` and so on 
 ``hyperparameters``  of SageMaker's XGBoost container
 ``evaluation``     ``folds``, ``repeats``, ``seed`` of the cross-validation
 ``thresholds``     ``auc``, ``champion_margin``
-``monitor``        how a batch is compared with the baseline
+``monitor``        how a batch is compared with the baseline; ``instances``: how many processing instances share that
+                   (1 to 100), each takes whole files
 ``data_files``     ``train``: stage to file names; ``batches``: file names, the first for the schedule
 ``instance_types`` ``processing``, ``training``, ``transform``
 =================  ===================================================================================================
@@ -55,6 +56,7 @@ STEP_PREFIX_LENGTH = 24
 RESERVED_SEGMENTS = ("train", "inference")
 INSTANCE_TYPE = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
 FILE_NAME = r"[\w][\w.-]*"
+INSTANCES = 100  # of one processing job, as the API has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,6 +374,7 @@ def _monitor(given: Mapping) -> Monitor:
         drift_confidence=confidence("drift_confidence"),
         retrain_after=_retrain_after(given.mapping("retrain_after", default={})),
         model_quality=_model_quality(given.mapping("model_quality", default={})),
+        instances=given.integer("instances", default=Monitor.instances, low=1, high=INSTANCES),
     )
     given.done()
     if result.categorical_drift_method == "ChiSquared" and not result.categorical_comparison_threshold:

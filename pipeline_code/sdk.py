@@ -209,8 +209,16 @@ class MonitorStep(QualityCheckStep):
         return request
 
 
-def processing_input(name: str, uri: Any) -> Any:
-    """Return an input of a processing job: all objects under an S3 URI, as files."""
+def processing_input(name: str, uri: Any, *, sharded: bool = False) -> Any:
+    """Return an input of a processing job: all objects under an S3 URI, as files.
+
+    Parameters
+    ----------
+    sharded
+        Whether each instance gets some of the objects, rather than all of them.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html
+    """
     return ProcessingInput(
         input_name=name,
         s3_input=ProcessingS3Input(
@@ -218,7 +226,7 @@ def processing_input(name: str, uri: Any) -> Any:
             local_path=f"{INPUTS}/{name}",
             s3_data_type="S3Prefix",
             s3_input_mode="File",
-            s3_data_distribution_type="FullyReplicated",
+            s3_data_distribution_type="ShardedByS3Key" if sharded else "FullyReplicated",
             s3_compression_type="None",
         ),
     )

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,27 @@ class JobResult:
 
 @dataclass
 class Job:
-    """What a job's program of work sees: its request, its folder, its clients, and how to run a container."""
+    """What a job's program of work sees: its request, its folder, its clients, and how to run a container.
+
+    Attributes
+    ----------
+    sandbox
+        File system of the instance: of the first, where there are several.
+    others
+        Those of the other instances.
+    """
 
     request: JobRequest
     sandbox: Sandbox
     clients: RoleClients
     _processes: ProcessPool
+    others: list[Sandbox] = field(default_factory=list)
+
+    def on_instance(self, name: str) -> Job:
+        """Return the job as another instance sees it, which has a file system of its own."""
+        sandbox = Sandbox(self.sandbox.folder / name)
+        self.others.append(sandbox)
+        return replace(self, sandbox=sandbox)
 
     def run_container(self, command: list[str], environment: Mapping[str, str]) -> int:
         """Run a program in the sandbox and return its exit code.
@@ -167,16 +182,14 @@ class JobPool:
 
     def _work(self, request: JobRequest, running: _Running) -> JobResult:
         folder = self._folder / f"{request.kind}-{request.name}-{time.monotonic_ns()}"
-        sandbox = Sandbox(folder)
+        job = Job(request, Sandbox(folder), RoleClients(request.session), self._processes)
         limit = (request.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
         timer = threading.Timer(float(limit), self._time_out, (request.arn, running)) if limit else None
         if timer:
             timer.daemon = True
             timer.start()
         try:
-            result = self._programs[request.kind](
-                Job(request, sandbox, RoleClients(request.session), self._processes)
-            )
+            result = self._programs[request.kind](job)
         except (JobError, TransferError) as error:
             result = JobResult("Failed", str(error)[:MAX_REASON])
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the job, not hang who waits for it
@@ -184,8 +197,10 @@ class JobPool:
         finally:
             if timer:
                 timer.cancel()
-        result.metrics = sandbox.metrics()
-        sandbox.remove_data()
+        sandboxes = [job.sandbox, *job.others]
+        result.metrics = [metric for sandbox in sandboxes for metric in sandbox.metrics()]
+        for sandbox in sandboxes:
+            sandbox.remove_data()
         if running.timed_out:
             return JobResult("Stopped", f"MaxRuntimeExceeded: the job ran longer than {limit} seconds")
         if running.stopping.is_set() and result.status != "Completed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,8 +81,13 @@ def _relative(key: str, prefix: str) -> str:
 
 def download(s3: Any, uri: str, folder: Path, role_arn: str) -> list[Path]:
     """Copy all objects under a prefix into a folder; returns the files."""
+    return download_objects(s3, objects_under(s3, uri, role_arn), folder, role_arn)
+
+
+def download_objects(s3: Any, objects: Iterable[tuple[str, str]], folder: Path, role_arn: str) -> list[Path]:
+    """Copy objects into a folder, as `objects_under` lists them; returns the files."""
     files = []
-    for source, relative in objects_under(s3, uri, role_arn):
+    for source, relative in objects:
         target = folder / relative
         if not target.resolve().is_relative_to(folder.resolve()):
             raise TransferError(f"ClientError: the key of {source} leads out of the folder of its channel")

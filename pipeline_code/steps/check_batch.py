@@ -9,6 +9,7 @@ conditions act.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +22,13 @@ from .program import data_files, folder_of, main_exit, parser, run, sole_file
 
 if TYPE_CHECKING:
     from .quality.predictions import Scored
+    from .quality.report import Verdict
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the step; return its exit code."""
     options = parser("check_batch", "Check a batch and prepare it for scoring.")
-    options.add_argument(
-        "--predictions-on-drift",
-        choices=("withhold", "deliver"),
-        default="withhold",
-        help="whether a batch that has drifted is scored (default: %(default)s)",
-    )
+    add_predictions_on_drift(options)
     add_drift_threshold(options)
     given = options.parse_args(arguments)
     return run(
@@ -42,6 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             deliver_on_drift=given.predictions_on_drift == "deliver",
             drift_threshold=given.drift_threshold,
         )
+    )
+
+
+def add_predictions_on_drift(target: argparse.ArgumentParser) -> None:
+    """Add ``--predictions-on-drift``."""
+    target.add_argument(
+        "--predictions-on-drift",
+        choices=("withhold", "deliver"),
+        default="withhold",
+        help="whether a batch that has drifted is scored (default: %(default)s)",
     )
 
 
@@ -92,6 +99,11 @@ def check_and_prepare(
         for path in targets:
             path.unlink(missing_ok=True)  # rows that were written to be scored here; nobody else shall
         write_nothing(verdict.message, folder_of(output, "prepared"))
+    return with_finding(message, verdict)
+
+
+def with_finding(message: str, verdict: Verdict) -> str:
+    """Return the exit message of a check, with what was found."""
     return f"{message} {verdict.message}" if verdict.verdict != "ok" else message
 
 

@@ -110,7 +110,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _leave_state(model: Model, batch: Path, output: Path) -> str:
-    state = batch_state(model, batch)
+    return leave_state(batch_state(model, batch), output)
+
+
+def leave_state(state: DatasetState, output: Path) -> str:
+    """Write a state for the instance that merges; return the exit message."""
     write_state(folder_of(output, "state"), state)
     return f"Completed: the state of {state.rows} rows in {len(state.files)} files."
 
@@ -163,9 +167,15 @@ def baseline(model: Model, data: Path, output: Path) -> str:
 
 
 def batch_state(model: Model, batch: Path) -> DatasetState:
-    """Return the state of a batch, or of the part of it that this instance of a job was given."""
-    files = [path for path in sorted(batch.rglob("*")) if path.is_file()] if batch.is_dir() else []
-    return read_state(Layout.of_batch(model), named(data_files(batch), batch) if files else [])
+    """Return the state of a batch, or of the part of it that this instance of a job was given: perhaps no file."""
+    return read_state(Layout.of_batch(model), named(batch_files(batch), batch))
+
+
+def batch_files(batch: Path) -> list[Path]:
+    """Return the files of a batch, or of a part of it, which may have none."""
+    with suppress(DataError):
+        return data_files(batch)
+    return []
 
 
 def named(files: Sequence[Path], folder: Path) -> list[tuple[Path, str]]:
@@ -245,13 +255,44 @@ def merge_states(
     UsageError
         The baseline or a state can't be read, or there aren't as many as there must be.
     """
-    baseline = read_baseline(baseline_root, model, drift_threshold=drift_threshold)
+    return conclude_state(
+        model,
+        merged_state(model, states, instances=instances),
+        baseline_root,
+        report,
+        drift_threshold=drift_threshold,
+        deliver_on_drift=deliver_on_drift,
+    )
+
+
+def merged_state(model: Model, states: Path, *, instances: int | None = None) -> DatasetState:
+    """Return the state of a batch from those of its parts; arguments and errors as of `merge_states`."""
     found = read_states(states, model.columns)
     if instances is not None and len(found) != instances:
         raise UsageError(f"{len(found)} states of {instances} instances are in the folder '{states.name}'")
     state = merge(found)
     if not state.files:
         raise DataError("no data file in the input folder of any instance")
+    return state
+
+
+def conclude_state(
+    model: Model,
+    state: DatasetState,
+    baseline_root: Path,
+    report: Path,
+    *,
+    drift_threshold: float | None = None,
+    deliver_on_drift: bool = False,
+) -> tuple[Verdict, str]:
+    """Write the report of a batch whose state is known; return the verdict and the exit message.
+
+    Raises
+    ------
+    UsageError
+        The baseline can't be read.
+    """
+    baseline = read_baseline(baseline_root, model, drift_threshold=drift_threshold)
     return _conclude(model, state, baseline, baseline_root, report, deliver_on_drift=deliver_on_drift)
 
 

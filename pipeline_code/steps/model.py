@@ -201,6 +201,8 @@ class Monitor:
         How often a batch must have drifted before the model is retrained; no step needs it.
     model_quality
         How predictions are compared with ground truth.
+    instances
+        How many instances share the check of a batch; no step needs it.
     """
 
     comparison_method: Literal["Robust", "Simple"] = "Robust"
@@ -213,6 +215,7 @@ class Monitor:
     drift_confidence: float = 0.99
     retrain_after: RetrainAfter = RetrainAfter()
     model_quality: ModelQuality = ModelQuality()
+    instances: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Compiling: always the same bytes, equal to the committed ones; what can't be compiled is told in a line."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,8 @@ import pytest
 
 from pipeline_code.compile import differences, main, write
 from tests.definitions.mutations import definition
+from tests.fixtures.authoring import authoring, compile_tree, model_tree
 from tests.fixtures.trees import ROOT, SECOND, SHIPPED
-
-AUTHORING = ROOT / ".venv-authoring" / "bin" / "python"
 
 # Names of accounts as a notebook would give them.
 LITERALS = {
@@ -27,34 +25,6 @@ LITERALS = {
     "pipeline_name": "mine",
     "base_job_prefix": "mine",
 }
-
-
-def authoring(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in the authoring environment, with neither credentials nor configuration of AWS."""
-    if not AUTHORING.is_file():
-        pytest.fail("the environment with the SageMaker SDK is missing; run: make setup-authoring")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
-    return subprocess.run(
-        [str(AUTHORING), *arguments],
-        cwd=ROOT,
-        env={**clean, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def compile_tree(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return authoring("-m", "pipeline_code.compile", *arguments, **environment)
-
-
-def model_tree(root: Path, old: str, new: str) -> Path:
-    """Make a folder with the second model, its description changed."""
-    text = (SECOND / "wine" / "model.yaml").read_text()
-    assert old in text
-    (root / "wine").mkdir(parents=True)
-    (root / "wine" / "model.yaml").write_text(text.replace(old, new))
-    return root
 
 
 @pytest.mark.authoring

@@ -73,16 +73,23 @@ def processing(
     job_prefix: str | None = None,
     environment: dict[str, Any] | None = None,
     max_runtime: int | None = None,
+    instances: Any = 1,
+    sharded: tuple[str, ...] = (),
     **more: Any,
 ) -> JsonObject:
     """A step that runs the program at `code_uri`, which gets /opt/ml/processing as its argument.
 
-    Inputs and outputs are S3 URIs by name; they lie in input/<name> and output/<name>.
+    Inputs and outputs are S3 URIs by name; they lie in input/<name> and output/<name>. Of the inputs named by `sharded`
+    each instance gets some objects.
     """
     inputs = {"code": code_uri, **(inputs or {})}
     arguments: JsonObject = {
         "ProcessingResources": {
-            "ClusterConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
+            "ClusterConfig": {
+                "InstanceType": "ml.m5.xlarge",
+                "InstanceCount": instances,
+                "VolumeSizeInGB": 30,
+            }
         },
         "AppSpecification": {
             "ImageUri": IMAGE,
@@ -98,6 +105,7 @@ def processing(
                     "LocalPath": f"/opt/ml/processing/input/{n}",
                     "S3DataType": "S3Prefix",
                     "S3InputMode": "File",
+                    **({"S3DataDistributionType": "ShardedByS3Key"} if n in sharded else {}),
                 },
             }
             for n, uri in inputs.items()

@@ -156,6 +156,13 @@ def test_the_steps_read_back_what_was_compiled(tmp_path: Path) -> None:
             "model_quality.confidence must be a number from 0.5 to",
         ),
         (("monitor", "model_quality"), {"margin": 0.1}, "margin"),
+        (("monitor", "instances"), 0, "monitor.instances must be a whole number from 1 to 100, got 0"),
+        (("monitor", "instances"), 101, "monitor.instances must be a whole number from 1 to 100, got 101"),
+        (
+            ("monitor", "instances"),
+            "two",
+            "monitor.instances must be a whole number from 1 to 100, got 'two'",
+        ),
         (
             ("monitor", "comparison_threshold"),
             True,

@@ -250,6 +250,15 @@ def test_a_state_comes_back_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert plain(back.profile()) == plain(state.profile())
 
 
+def test_merged_files_have_the_order_in_which_one_instance_reads_them() -> None:
+    names = ["a/2.csv", "a/10.csv", "a.csv", "b.csv"]
+    parts = [[_state(name, [(1.0, "a")], []) for name in names[number::2]] for number in (0, 1)]
+
+    merged = merge([merge(parts[1]), merge(parts[0])])
+
+    assert list(merged.files) == [path.as_posix() for path in sorted(map(Path, names))]
+
+
 def test_a_file_in_two_states_is_refused() -> None:
     with pytest.raises(UsageError, match=r"1\.csv is in two states: merge each part of the data once"):
         merge([_state("1.csv", [(1.0, "a")], []), _state("1.csv", [(1.0, "a")], [])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from ..rows import Problem
@@ -100,6 +100,17 @@ def check(
     return Findings(violations=tuple(violations), comparisons=comparisons, not_compared=not_compared)
 
 
+def is_structural(problem: Problem, columns: Container[str]) -> bool:
+    """Whether a problem is always a violation, because it is of no degree: of a header, a row, an id or a whole file.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns that are compared, so without the id column.
+    """
+    return problem.kind in STRUCTURE or problem.column not in columns
+
+
 def _first_problems(problems: tuple[Problem, ...]) -> dict[str, dict[str, str]]:
     """Return, a column, the first problem of each kind."""
     first: dict[str, dict[str, str]] = {}
@@ -116,7 +127,7 @@ def _structure(current: Profile, constraints: Mapping[str, FeatureConstraint]) -
     counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
     for problem in current.problems:
-        if problem.kind in STRUCTURE or problem.column not in names:
+        if is_structural(problem, names):
             key = problem.kind, problem.column
             counts[key] += problem.times
             first.setdefault(key, str(problem))

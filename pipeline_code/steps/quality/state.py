@@ -201,6 +201,7 @@ def merge(states: Iterable[DatasetState]) -> DatasetState:
     total = DatasetState.of([state.column for state in ordered[0].columns])
     for state in ordered:
         total.absorb(state)
+    total.files = dict(sorted(total.files.items(), key=lambda file: tuple(file[0].split("/"))))
     return total
 
 

@@ -1,0 +1,337 @@
+"""A batch that instances share: what `check_shard` and `merge_checks` give is what `check_batch` gives on one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline_code.mammography import dataset
+from pipeline_code.model_config import load_model
+from pipeline_code.steps import check_batch, check_shard, merge_checks
+from tests.fixtures.trees import SECOND
+from tests.fixtures.wine_data import write_batch, write_training_file
+from tests.steps.steps_kit import Main, Workbench
+
+Batch = dict[str, bytes]
+LINES = b"5,60,3,5,3\n4,50,1,1,3\n"
+
+
+@dataclass
+class Outcome:
+    """How a check ended, and what it left."""
+
+    code: int
+    message: str
+    verdict: dict[str, Any]
+    prepared: dict[str, str]
+    violations: dict[str, Any]
+    page: str
+
+
+@dataclass
+class Checks:
+    """Runs checks of batches against one baseline."""
+
+    root: Path
+    model_path: Path
+    baseline: Path
+
+    def _run(self, name: str, main: Main, *more: str, hosts: tuple[str, ...] = ("algo-1",)) -> int:
+        """Run a program in the container of the first of these hosts."""
+        root = self.root / name
+        (root / "config").mkdir(parents=True, exist_ok=True)
+        described = {"current_host": hosts[0], "hosts": sorted(hosts)}
+        (root / "config" / "resourceconfig.json").write_text(json.dumps(described))
+        arguments = ["--model", str(self.model_path), "--input", str(root / "in"), "--output"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SAGEMAKER_BASE_DIR", str(root))
+            return main([*arguments, str(root / "out"), *more])
+
+    def _lay_out(self, name: str, batch: Batch) -> None:
+        for path, content in batch.items():
+            target = self.root / name / "in" / "batch" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+    def _lay_out_baseline(self, name: str) -> None:
+        for kind in ("statistics", "constraints"):
+            (self.root / name / "in" / kind).mkdir(parents=True)
+            shutil.copy(self.baseline / f"{kind}.json", self.root / name / "in" / kind)
+
+    def alone(self, batch: Batch, *more: str) -> Outcome:
+        """Check a batch on one instance."""
+        self._lay_out("whole", batch)
+        self._lay_out_baseline("whole")
+        code = self._run("whole", check_batch.main, *more)
+        return self._outcome("whole", code, _files(self.root / "whole" / "out"))
+
+    def shared(self, batch: Batch, instances: int, *more: str, lost: str = "") -> Outcome:
+        """Check a batch on several instances, files dealt in the order of their names; one's outputs may be lost."""
+        uploaded: Batch = {}
+        hosts = tuple(f"algo-{number}" for number in range(1, instances + 1))
+        names = sorted(batch)
+        for number, host in enumerate(hosts):
+            self._lay_out(host, {name: batch[name] for name in names[number::instances]})
+            code = self._run(host, check_shard.main, hosts=(host, *hosts[:number], *hosts[number + 1 :]))
+            if code:
+                return self._outcome(host, code, uploaded)
+            if host != lost:
+                uploaded |= _files(self.root / host / "out")
+        self._lay_out_baseline("verdict")
+        (self.root / "verdict" / "in" / "states").mkdir()
+        for name in (name for name in uploaded if name.startswith("state/")):
+            (self.root / "verdict" / "in" / "states" / Path(name).name).write_bytes(uploaded[name])
+        code = self._run("verdict", merge_checks.main, "--instances", str(instances), *more)
+        return self._outcome("verdict", code, uploaded)
+
+    def _outcome(self, name: str, code: int, uploaded: Batch) -> Outcome:
+        report = self.root / name / "out" / "report"
+        found = [
+            json.loads((report / file).read_text()) if code == 0 else {}
+            for file in ("verdict.json", "constraint_violations.json")
+        ]
+        rows = {
+            name.removeprefix("prepared/"): content.decode()
+            for name, content in sorted(uploaded.items())
+            if name.startswith("prepared/")
+        }
+        message = (self.root / name / "output" / "message").read_text().strip()
+        page = (report / "report.html").read_text() if code == 0 else ""
+        timeless = re.sub(r"\d\d \w+ \d{4}, \d\d:\d\d UTC", "", page)
+        return Outcome(code, message, found[0], rows, found[1], timeless)
+
+
+def _files(output: Path) -> Batch:
+    """Return what an instance uploads: names below the outputs' prefix, and contents."""
+    found = (path for path in output.rglob("*") if path.is_file())
+    return {path.relative_to(output).as_posix(): path.read_bytes() for path in found}
+
+
+def same(whole: Outcome, shared: Outcome) -> None:
+    """Assert that both say the same, and that what is delivered holds the same rows."""
+    assert (shared.code, shared.message) == (whole.code, whole.message)
+    assert shared.violations == whole.violations
+    assert shared.page == whole.page
+    moments = ("before", "after")  # sums of parts are rounded otherwise
+    for one, other in zip(whole.verdict.get("features", []), shared.verdict.get("features", []), strict=True):
+        assert {k: v for k, v in other.items() if k not in moments} == {
+            k: v for k, v in one.items() if k not in moments
+        }
+        for key in moments:
+            assert other[key] == pytest.approx(one[key], rel=1e-12)
+    rest = [{k: v for k, v in one.verdict.items() if k != "features"} for one in (whole, shared)]
+    assert rest[0] == rest[1]
+    if whole.verdict.get("action") in ("deliver", "announce_and_deliver"):
+        assert shared.prepared == whole.prepared
+
+
+@pytest.fixture
+def checks(bench: Workbench, part1: Path) -> Checks:
+    return Checks(bench.root / "checks", bench.model_path, part1 / "baseline")
+
+
+@pytest.fixture
+def wines(bench: Workbench) -> tuple[Checks, list[str]]:
+    """Checks of the second model, and the lines of a batch of it: with ids, texts and header rows."""
+    bench.model_path.write_text(json.dumps(load_model(SECOND / "wine").as_json()))
+    output = bench.preprocess("training", write_training_file(bench.root / "wines"))
+    lines = write_batch(bench.root / "wines", rows=200).read_text().splitlines(keepends=True)
+    return Checks(bench.root / "checks", bench.model_path, output / "baseline"), lines
+
+
+def in_files(lines: list[str], files: int, header: str = "") -> Batch:
+    """Deal lines to files, in a folder and beside it."""
+    names = [f"part/{n}.csv" if n % 2 else f"{n}.csv" for n in range(files)]
+    return {name: (header + "".join(lines[n::files])).encode() for n, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("instances", [1, 2, 3, 7])
+@pytest.mark.parametrize(
+    ("source", "found"), [(dataset.BATCH, "ok"), (dataset.OUTLIERS, "drift"), (dataset.BROKEN, "violation")]
+)
+def test_instances_say_what_one_says(
+    checks: Checks, files: dict[str, Path], source: str, found: str, instances: int
+) -> None:
+    lines = files[source].read_text().splitlines(keepends=True)
+    batch = in_files(lines, 5)
+
+    whole, shared = checks.alone(batch), checks.shared(batch, instances)
+
+    assert whole.verdict["verdict"] == found
+    same(whole, shared)
+    if found == "ok":
+        # an instance without files leaves nothing that the transform job would take for rows
+        assert len(shared.prepared) == 5
+        firsts = [text.splitlines()[0].split(",")[0] for text in shared.prepared.values()]
+        assert firsts == ["1"] * 5  # rows count from 1 in each file, on however many instances
+
+
+def test_a_drift_that_is_to_be_delivered_is_and_the_threshold_counts(
+    checks: Checks, files: dict[str, Path]
+) -> None:
+    batch = in_files(files[dataset.OUTLIERS].read_text().splitlines(keepends=True), 4)
+    more = ("--predictions-on-drift", "deliver", "--drift-threshold", "0.01")
+
+    whole, shared = checks.alone(batch, *more), checks.shared(batch, 2, *more)
+
+    same(whole, shared)
+    assert shared.verdict["action"] == "announce_and_deliver"
+    assert {feature["threshold"] for feature in shared.verdict["features"]} == {0.01}
+
+
+def _no_header(batch: Batch) -> None:
+    batch["part/1.csv"] = batch["part/1.csv"].split(b"\n", 1)[1]
+
+
+def _empty(batch: Batch) -> None:
+    batch["2.csv"] = b""
+
+
+def _truncated(batch: Batch) -> None:
+    batch["part/3.csv.gz"] = gzip.compress(batch.pop("part/3.csv"))[:-20]
+
+
+def _two_of_an_id(batch: Batch) -> None:
+    batch["2.csv"] += batch["2.csv"].split(b"\n")[1] + b"\n"
+
+
+def _an_id_of_another_file(batch: Batch) -> None:
+    batch["2.csv"] += batch["part/1.csv"].split(b"\n")[1] + b"\n"
+
+
+def _unknown_kinds(batch: Batch) -> None:
+    for name in ("part/3.csv", "0.csv"):
+        batch[name] = batch[name].replace(b",rose", b",green")
+
+
+def _short_rows_in_two_files(batch: Batch) -> None:
+    batch["2.csv"] += b"x1,10\n"
+    batch["part/1.csv"] += b"x2\nx3\n"
+
+
+def _another_encoding(batch: Batch) -> None:
+    batch["2.csv"] = batch["2.csv"].replace(b",red", b",ros\xe9", 1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (_no_header, "expected the header"),
+        (_empty, "2.csv: the file is empty"),
+        (_truncated, "part/3.csv.gz: "),
+        (_two_of_an_id, "is the id of an earlier row too"),
+        (_an_id_of_another_file, ""),  # ids are those of a file: one instance says nothing either
+        (_unknown_kinds, "0.csv, line "),
+        (_short_rows_in_two_files, "has 2 cells; expected 4"),
+        (_another_encoding, "the file is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("instances", [2, 3])
+def test_what_is_broken_in_one_file_is_told_by_instances_as_by_one(
+    wines: tuple[Checks, list[str]], damage: Callable[[Batch], None], found: str, instances: int
+) -> None:
+    checks, (header, *lines) = wines
+    batch = in_files(lines, 4, header)
+    damage(batch)
+
+    whole, shared = checks.alone(batch), checks.shared(batch, instances)
+
+    same(whole, shared)
+    assert shared.verdict["verdict"] == ("violation" if found else "ok")
+    assert found in shared.verdict["message"]
+
+
+def test_rows_of_a_file_whose_verdict_is_certain_are_not_written(checks: Checks) -> None:
+    shared = checks.shared({"a.csv": LINES, "b.csv": b"5,60\n"}, 2)
+
+    assert shared.verdict["action"] == "withhold_violation"
+    assert shared.prepared["NOT_PREPARED"].startswith("b.csv, line 1: has 2 cells; expected 5")
+    assert sorted(shared.prepared) == ["NOT_PREPARED", "a.csv"]
+
+
+def test_hidden_files_are_no_part_of_a_batch_on_any_instance(checks: Checks, files: dict[str, Path]) -> None:
+    batch = {".hidden": b"x", "a.csv": files[dataset.BATCH].read_bytes()}
+
+    whole, shared = checks.alone(batch), checks.shared(batch, 2)
+
+    assert whole.verdict["verdict"] == "ok"
+    same(whole, shared)
+
+
+@pytest.mark.parametrize("batch", [{}, {".hidden": b"x", "deep/.too": b"y"}])
+def test_a_batch_of_no_files_is_bad_data(checks: Checks, batch: Batch) -> None:
+    shared = checks.shared(batch, 3)
+
+    assert (shared.code, shared.message) == (1, "no data file in the input folder of any instance")
+
+
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [
+        ({"a.csv": LINES, "a.txt": LINES}, "two files of the batch would both become a.csv: rename a.txt"),
+        (
+            {"a.csv/b.csv": LINES, "a.gz": gzip.compress(LINES)},
+            "a file and a folder of the batch would have one name: rename the folder of a.csv/b.csv",
+        ),
+    ],
+)
+@pytest.mark.parametrize("instances", [1, 2])
+def test_names_that_would_become_one_are_refused_wherever_the_files_are(
+    checks: Checks, batch: Batch, told: str, instances: int
+) -> None:
+    whole, shared = checks.alone(batch), checks.shared(batch, instances)
+
+    assert (whole.code, whole.message) == (1, told)
+    assert (shared.code, shared.message) == (1, told)
+
+
+@pytest.mark.parametrize("lost", ["algo-1", "algo-3"])
+def test_the_state_of_an_instance_that_is_missing_is_an_error_even_if_that_one_had_no_file(
+    checks: Checks, lost: str
+) -> None:
+    shared = checks.shared({"a.csv": LINES, "b.csv": LINES}, 3, lost=lost)
+
+    assert (shared.code, shared.message) == (2, "2 states of 3 instances are in the folder 'states'")
+
+
+SOUND = st.tuples(
+    st.sampled_from(["1", "4", "5", "", "55"]),
+    st.integers(30, 90).map(str),
+    st.sampled_from(["1", "2", "3", "4"]),
+    st.sampled_from(["1", "5"]),
+    st.sampled_from(["3", "?", "2"]),
+).map(",".join)
+FAULTY = st.sampled_from(
+    ["5,old,3,5,3", "5,60,9,5,3", "5,60", '5,"60', "BIRADS,Age,Shape,Margin,Density", "", "5,60,3,5,3,1"]
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    contents=st.lists(
+        st.one_of(st.lists(SOUND, min_size=1, max_size=12), st.lists(SOUND | FAULTY, max_size=12)),
+        min_size=1,
+        max_size=5,
+    ),
+    instances=st.integers(1, 6),
+)
+def test_any_batch_gives_on_any_number_of_instances_what_it_gives_on_one(
+    part1: Path, contents: list[list[str]], instances: int
+) -> None:
+    batch = {f"{n}.csv": "".join(row + "\n" for row in rows).encode() for n, rows in enumerate(contents)}
+    with TemporaryDirectory() as folder:
+        model_path = Path(folder) / "model.json"
+        model_path.write_text(json.dumps(load_model("mammography").as_json()))
+        checks = Checks(Path(folder), model_path, part1 / "baseline")
+        same(checks.alone(batch), checks.shared(batch, instances))
