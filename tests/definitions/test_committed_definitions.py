@@ -164,7 +164,9 @@ def test_with_model_monitor_its_steps_stand_in_for_ours() -> None:
 
 def test_with_model_monitor_the_conditions_wait_for_the_last_word_and_its_page() -> None:
     body = definition("inference", "model-monitor")
-    last = {"Std:JsonGet": {"PropertyFile": get("Steps.Mammo-Prepare.PropertyFiles.Verdict"), "Path": "action"}}
+    last = {
+        "Std:JsonGet": {"PropertyFile": get("Steps.Mammo-Prepare.PropertyFiles.Verdict"), "Path": "action"}
+    }
     for name in ("CheckDeliver", "CheckDriftDelivered", "CheckDrift", "CheckViolation"):
         (condition,) = step(body, name)["Arguments"]["Conditions"]
         assert last in condition.values(), name
