@@ -9,7 +9,6 @@ from typing import Any
 
 from pipeline_code.mammography import dataset
 from pipeline_code.steps import conclude
-from run_recorder.verdicts import from_violations
 from tests.steps.model_monitor import analyze
 from tests.steps.steps_kit import Workbench
 
@@ -56,6 +55,8 @@ def monitored(
 
 def concluded(bench: Workbench, name: str, inputs: Path, *, deliver: bool = False) -> Json:
     """Turn the files in the input `report` into the verdict of the variant."""
+    from run_recorder.verdicts import from_violations  # which only the steps' tests need on their path
+
     report = inputs / "report"
     violations, statistics = (
         json.loads((report / f"{file}.json").read_text()) for file in ("constraint_violations", "statistics")
