@@ -57,6 +57,7 @@ def conclude(model: Model, inputs: Path, output: Path) -> str:
         own = batch_state(model, batch).profile()
         verdict = monitored.with_breaches(verdict, own.rows, breaches(own, constraints))
         verdict["rows"] = own.rows
+    verdict["monitor"] = "model-monitor"
     verdict["rows"] = int(verdict.get("rows") or 0)  # a condition reads it: it must be a number
     now = {column.name: column for column in read[1].columns} if read is not None else {}
     verdict = monitored.with_features(verdict, now, before, constraints)

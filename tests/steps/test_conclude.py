@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,7 @@ def test_the_page_shows_the_drifted_features_first_and_what_is_not_known(
     order = sorted(["BIRADS", "Age", "Shape", "Margin", "Density"], key=table.index)
     assert set(order[:2]) == {"Age", "Margin"}
     assert table.count("not known") >= 3
+    assert "Checked by Model Monitor. It tells a distance only where a feature has drifted" in words
     assert "_c1" not in words
     assert dataset.OUTLIERS not in words  # the batch's own file is named
     assert "batch.csv" in words
@@ -231,6 +233,13 @@ def test_there_is_a_page_whatever_the_verdict(
     monitored(bench, "run", baseline, as_batch(change(table) if change else table))
     assert told in seen(page_of(bench))
     assert "0 of 5 features drifted" in seen(page_of(bench))
+
+
+def test_the_page_of_our_own_check_names_no_other(
+    bench: Workbench, baseline: Path, files: dict[str, Path]
+) -> None:
+    bench.check("run", baseline, as_batch(lines(files)))
+    assert "Checked by Model Monitor" not in page_of(bench)
 
 
 def test_the_page_shows_the_last_batches(bench: Workbench, baseline: Path, files: dict[str, Path]) -> None:
@@ -352,6 +361,21 @@ def test_a_page_that_can_not_be_made_stops_no_batch(
     said = capsys.readouterr().err
     assert "no report.html: ZeroDivisionError: no paper" in said
     assert "no metrics.json: ZeroDivisionError: no paper" in said
+
+
+@pytest.mark.parametrize("cell", ["9", "-5"])
+def test_a_job_that_is_tried_again_says_the_same(
+    bench: Workbench, baseline: Path, files: dict[str, Path], cell: str
+) -> None:
+    """Its first attempt has written into the folder that it reads."""
+    at = {"9": 2, "-5": 1}[cell]
+    first = monitored(bench, "run", baseline, as_batch(put(at, cell)(lines(files, dataset.OUTLIERS))))
+    shutil.copytree(report_of(bench), bench.root / "run" / "in" / "report", dirs_exist_ok=True)
+
+    assert bench.run(conclude.main, bench.root / "run" / "in", bench.root / "again") == 0
+
+    assert json.loads((bench.root / "again" / "report" / "verdict.json").read_text()) == first
+    assert first["verdict"] == "violation"
 
 
 @pytest.mark.parametrize(
