@@ -8,6 +8,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,34 @@ from tests.steps.steps_kit import Workbench, shipped_json
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-b")]
 
 
+SIMPLE = {
+    "monitoring_config": {
+        "distribution_constraints": {"comparison_method": "Simple", "comparison_threshold": 0.25}
+    },
+    "overrides": {
+        "_c1": {"datatype_check_threshold": 0.9},
+        "_c3": {"distribution_constraints": {"perform_comparison": "Disabled"}},
+    },
+}
+
+
+@contextmanager
+def installed(files: Path, *edited: dict[str, Any]) -> Iterator[Loop]:
+    """Version 1 is trained in dev with Model Monitor's baseline, and approved; prod has no training data."""
+    command = [sys.executable, str(Path(model_monitor.__file__)), *map(json.dumps, edited)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ANALYZER_VARIABLE, shlex.join(command))
+        with Loop.installed(SETTINGS["model-monitor"], files) as loop:
+            loop.upload("dev")
+            loop.train_and_approve()
+            yield loop
+
+
 @pytest.fixture(scope="module")
 def watched(files: Path) -> Iterator[Loop]:
-    """Version 1 is trained in dev with Model Monitor's baseline, and approved; prod has no training data."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ANALYZER_VARIABLE, shlex.join([sys.executable, str(Path(model_monitor.__file__))]))
-        with Loop.installed(SETTINGS["model-monitor"], files) as installed:
-            installed.upload("dev")
-            installed.train_and_approve()
-            yield installed
+    """Model Monitor's own baseline: Robust."""
+    with installed(files) as loop:
+        yield loop
 
 
 @pytest.fixture(scope="module")
@@ -51,39 +71,66 @@ def batches(files: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def scored(watched: Loop, batches: dict[str, bytes]) -> dict[str, Run]:
     """A run on each batch, one after the other."""
-    found = {}
-    for name, content in batches.items():
-        key = f"data/batch-dataset/{uuid.uuid4().hex[:8]}/{name}.csv"
-        found[name] = watched.score("prod", watched.put("prod", key, content))
-    return found
+    return {name: score(watched, name, content) for name, content in batches.items()}
+
+
+def score(loop: Loop, name: str, content: bytes) -> Run:
+    """Score a batch under a name of its own."""
+    return loop.score(
+        "prod", loop.put("prod", f"data/batch-dataset/{uuid.uuid4().hex[:8]}/{name}.csv", content)
+    )
 
 
 def home_of(watched: Loop, run: Run) -> str:
     return f"s3://{watched.stage('prod').data_bucket_name}/{folder_of(watched, run)}"
 
 
-@pytest.mark.parametrize("name", ["fits", "drift", "type", "unknown-value"])
-def test_the_run_gives_the_verdict_that_our_own_check_gives(
-    watched: Loop,
-    batches: dict[str, bytes],
-    scored: dict[str, Run],
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    package = watched.client("registry", "sagemaker").describe_model_package(
-        ModelPackageName=f"{watched.package_arn}/1"
-    )
-    baseline = tmp_path / "baseline"
+def our_verdict(loop: Loop, bench: Path, name: str, batch: bytes) -> dict[str, Any]:
+    """Return what our own check says of a batch, held against the version's baseline."""
+    packages = loop.client("registry", "sagemaker")
+    package = packages.describe_model_package(ModelPackageName=f"{loop.package_arn}/1")
+    baseline = bench / f"baseline-{name}"
     baseline.mkdir()
     for kind in ("Statistics", "Constraints"):
         uri = package["DriftCheckBaselines"]["ModelDataQuality"][kind]["S3Uri"]
-        (baseline / f"{kind.lower()}.json").write_bytes(watched.read(uri))
-    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
-    (tmp_path / "model.json").write_text(json.dumps(shipped_json()))
-    own = Workbench(tmp_path, tmp_path / "model.json").check("own", baseline, batches[name])
+        (baseline / f"{kind.lower()}.json").write_bytes(loop.read(uri))
+    (bench / "model.json").write_text(json.dumps(shipped_json()))
+    return Workbench(bench, bench / "model.json").check(name, baseline, batch)
 
-    assert judged(watched.verdict(scored[name])) == judged(own)
+
+def test_the_runs_give_the_verdicts_that_our_own_check_gives(
+    watched: Loop,
+    batches: dict[str, bytes],
+    scored: dict[str, Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    for name, run in scored.items():
+        own = our_verdict(watched, tmp_path, name, batches[name])
+        assert (name, judged(watched.verdict(run))) == (name, judged(own))
+
+
+def test_so_they_do_where_people_have_edited_the_baseline(
+    files: Path, batches: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simple; Margin isn't compared, and one in ten of the ages may be no number."""
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    rows = [row.split(",") for row in batches["fits"].decode().splitlines()]
+    more = {
+        "older": as_batch(put(1, "90", slice(0, None))([list(row) for row in rows])),
+        "one-mistyped": as_batch(put(1, "old")([list(row) for row in rows])),
+    }
+    expected = {
+        **{"fits": "ok", "drift": "ok", "type": "violation", "unknown-value": "violation"},
+        **{"older": "drift", "one-mistyped": "ok"},
+    }
+    with installed(files, SIMPLE) as loop:
+        for name, content in {**batches, **more}.items():
+            theirs = loop.verdict(score(loop, name, content))
+            own = our_verdict(loop, tmp_path, name, content)
+            assert (name, theirs["verdict"]) == (name, expected[name])
+            assert (name, judged(theirs)) == (name, judged(own))
 
 
 def test_a_batch_that_fits_is_scored_counted_and_shown(

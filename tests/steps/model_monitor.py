@@ -15,6 +15,7 @@ import math
 import os
 import re
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,8 +38,15 @@ DEFAULTS: Json = {
 }
 
 
-def analyze(given: Mapping[str, str]) -> None:
-    """Do what the container does with this environment."""
+def analyze(given: Mapping[str, str], edited: Json | None = None) -> None:
+    """Do what the container does with this environment.
+
+    Parameters
+    ----------
+    edited
+        What a person has made of the constraints that it suggests: the `monitoring_config`, and by a feature's name
+        its `overrides`. Default: nothing.
+    """
     header = bool(json.loads(given["dataset_format"])["csv"]["header"])
     names, columns = _columns(Path(given["dataset_source"]), header)
     output = Path(given["output_path"])
@@ -50,7 +58,7 @@ def analyze(given: Mapping[str, str]) -> None:
     _write(
         output / "statistics.json", {"version": 0.0, "dataset": {"item_count": rows}, "features": described}
     )
-    _write(output / "constraints.json", _suggested(described))
+    _write(output / "constraints.json", _suggested(described, edited or {}))
     if constraints is not None:
         known = {one["name"]: one for one in (baseline or {}).get("features", [])}
         general = _merged(DEFAULTS, constraints.get("monitoring_config") or {})
@@ -136,7 +144,7 @@ def _buckets(numbers: list[float]) -> list[Json]:
     ]
 
 
-def _suggested(described: list[Json]) -> Json:
+def _suggested(described: list[Json], edited: Json) -> Json:
     features = []
     for one in described:
         held = one.get("numerical_statistics") or one["string_statistics"]
@@ -151,8 +159,10 @@ def _suggested(described: list[Json]) -> Json:
             feature["string_constraints"] = {"domains": values}
         else:
             feature["num_constraints"] = {"is_non_negative": held["min"] >= 0}
-        features.append(feature)
-    return {"version": 0.0, "features": features, "monitoring_config": DEFAULTS}
+        overrides = edited.get("overrides", {}).get(one["name"])
+        features.append(feature | ({"monitoringConfigOverrides": overrides} if overrides else {}))
+    config = _merged(DEFAULTS, edited.get("monitoring_config", {}))
+    return {"version": 0.0, "features": features, "monitoring_config": config}
 
 
 def _merged(config: Json, more: Json) -> Json:
@@ -243,4 +253,4 @@ def _counts(one: Json) -> Counter[Any]:
 
 
 if __name__ == "__main__":
-    analyze(os.environ)
+    analyze(os.environ, json.loads(sys.argv[1]) if sys.argv[1:] else None)
