@@ -218,17 +218,30 @@ def get_pipeline(
             outputs=["action", "message"],
             depends_on=[check],
         )
+        # What Model Monitor found, in our words, and the rows: whatever the verdict, so that an alert has its page.
+        verdict = PropertyFile(name="Verdict", output_name="report", path="verdict.json")
         prepare = steps.program(
             "Prepare",
-            "steps.prepare",
-            inputs={"batch": resolved["batch_uri"]},
-            outputs={"prepared": prepared_uri},
+            "steps.conclude",
+            inputs={
+                "batch": resolved["batch_uri"],
+                "report": report_uri,
+                "statistics": resolved["statistics_uri"],
+                "constraints": resolved["constraints_uri"],
+                "history": resolved["history_uri"],
+            },
+            # a job's output is added to what lies there already
+            outputs={"report": report_uri, "prepared": prepared_uri},
             output_key=data_key,
+            property_files=[verdict],
+            depends_on=[violations],
             **machines,
         )
-        check_steps, prepare_steps = [check, violations], [prepare]
-        # How many rows there were stands in Model Monitor's statistics, which no later step can read.
-        action, counted = violations.properties.Outputs["action"], {}
+        check_steps = [check, violations, prepare]
+        action, counted = (
+            read(prepare, verdict, "action"),
+            {"rows": read(prepare, verdict, "rows").to_string()},
+        )
         prepared = output_uri(prepare, "prepared")
     else:
         drift_threshold = p.number("DriftThreshold", model.monitor.comparison_threshold)
@@ -283,7 +296,6 @@ def get_pipeline(
                 property_files=[verdict],
             )
             check_steps = [check, judged]
-        prepare_steps = []
         action, counted = (
             read(judged, verdict, "action"),
             {"rows": read(judged, verdict, "rows").to_string()},
@@ -336,7 +348,7 @@ def get_pipeline(
         ConditionStep(
             name=steps.name("CheckDeliver"),
             conditions=[ConditionIn(value=action, in_values=["deliver", "announce_and_deliver"])],
-            if_steps=[*prepare_steps, create_model, transform, record],
+            if_steps=[create_model, transform, record],
         ),
         ConditionStep(
             name=steps.name("CheckDriftDelivered"),

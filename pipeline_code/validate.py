@@ -213,15 +213,23 @@ def _graph_errors(places: list[Place]) -> Iterator[str]:
 def _output_errors(places: list[Place]) -> Iterator[str]:
     # An input takes every object whose key begins with its URI: `.../train` would take `.../train-summary/...` too.
     uris = []
+    # Except that a step may add to the folder of an earlier one which it reads as a whole.
+    added = set()
     for place in places:
         arguments = place.step["Arguments"]
+        read = [one["S3Input"]["S3Uri"] for one in arguments.get("ProcessingInputs", []) if "S3Input" in one]
+        added |= {(place.name, _uri_text(uri)) for uri in read}
         outputs = arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
         found = [
             (output["OutputName"], output["S3Output"]["S3Uri"]) for output in outputs if "S3Output" in output
         ]
         if "TransformOutput" in arguments:
             found.append(("TransformOutput", arguments["TransformOutput"]["S3OutputPath"]))
-        uris += [(f"{name} of {place.name}", _uri_text(uri)) for name, uri in found]
+        uris += [
+            (f"{name} of {place.name}", _uri_text(uri))
+            for name, uri in found
+            if (place.name, _uri_text(uri)) not in added
+        ]
     for number, (name, uri) in enumerate(uris):
         for other, longer in uris[:number] + uris[number + 1 :]:
             if longer.startswith(uri) and not (longer == uri and other > name):

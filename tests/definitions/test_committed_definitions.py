@@ -158,8 +158,25 @@ def test_with_model_monitor_its_steps_stand_in_for_ours() -> None:
         in_branches(definition("train", "model-monitor"))
     )
     steps = in_branches(definition("inference", "model-monitor"))
-    assert steps[:3] == ["ResolveModel", "DataQualityCheck", "ReadViolations"]
-    assert steps[3] == ("CheckDeliver", ["Prepare", "CreateModel", "Transform", "RecordPredictions"], [])
+    assert steps[:4] == ["ResolveModel", "DataQualityCheck", "ReadViolations", "Prepare"]
+    assert steps[4:] == in_branches(definition("inference"))[2:]
+
+
+def test_with_model_monitor_the_conditions_wait_for_the_last_word_and_its_page() -> None:
+    body = definition("inference", "model-monitor")
+    last = {
+        "Std:JsonGet": {"PropertyFile": get("Steps.Mammo-Prepare.PropertyFiles.Verdict"), "Path": "action"}
+    }
+    for name in ("CheckDeliver", "CheckDriftDelivered", "CheckDrift", "CheckViolation"):
+        (condition,) = step(body, name)["Arguments"]["Conditions"]
+        assert last in condition.values(), name
+    prepare = step(body, "Prepare")
+    assert prepare["DependsOn"] == ["Mammo-ReadViolations"]
+    folders = {one["InputName"]: one["S3Input"]["S3Uri"] for one in prepare["Arguments"]["ProcessingInputs"]}
+    outputs = prepare["Arguments"]["ProcessingOutputConfig"]["Outputs"]
+    written = {one["OutputName"]: one["S3Output"]["S3Uri"] for one in outputs}
+    read = step(body, "ReadViolations")["Arguments"]["report_uri"]
+    assert folders["report"] == written["report"] == read
 
 
 @pytest.mark.parametrize(("kind", "variant"), OURS)

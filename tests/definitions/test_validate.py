@@ -409,6 +409,19 @@ def test_refuses_a_branch_that_needs_a_sibling_condition_s_branch() -> None:
     )
 
 
+def test_a_step_may_add_to_a_folder_that_it_reads_and_to_no_other() -> None:
+    assert errors_after(lambda body: None, "inference", "model-monitor") == []
+
+    def blind(body: Definition) -> None:
+        inputs = step(body, "Prepare")["Arguments"]["ProcessingInputs"]
+        inputs[:] = [one for one in inputs if one["InputName"] != "report"]
+
+    assert (
+        "output quality_check_output of Mammo-DataQualityCheck: its URI begins with that of output report of"
+        " Mammo-Prepare, so who reads that one gets both"
+    ) in errors_after(blind, "inference", "model-monitor")
+
+
 def test_refuses_an_unknown_result_of_model_monitor() -> None:
     found = errors_after(
         sets(

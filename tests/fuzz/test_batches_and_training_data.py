@@ -17,7 +17,7 @@ import pytest
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from pipeline_code.steps import check_batch, prepare, preprocess, program
+from pipeline_code.steps import check_batch, conclude, prepare, preprocess, program
 from tests.fuzz.fuzzing import LINE_LIMIT, files_below, fuzz, one_line
 from tests.steps.steps_kit import Main, Workbench, shipped_json
 
@@ -246,6 +246,44 @@ def test_the_check_gives_a_verdict_that_fits_what_is_prepared(
         else:
             assert set(files_below(output / "prepared")) == {"NOT_PREPARED"}
             assert one_line((output / "prepared" / "NOT_PREPARED").read_text(encoding="utf-8"))
+
+
+@fuzz(100)
+@given(st.dictionaries(names, files_of_bytes, min_size=1, max_size=3))
+@example({"a.csv": b""})
+@example({"a.csv": b"p1,1,20,1,left\np2,1,200,1,left\n"})
+def test_whatever_model_monitor_overlooks_no_broken_batch_is_scored(
+    work: Workbench, baseline: Path, batch: dict[str, bytes]
+) -> None:
+    inputs, output = lay_out(work, "batch", batch)
+    for name in ("statistics", "constraints"):
+        (inputs / name).mkdir()
+        shutil.copy(baseline / f"{name}.json", inputs / name)
+    (inputs / "report").mkdir()
+    blind = {
+        "verdict": "ok",
+        "action": "deliver",
+        "features": [],
+        "violations": [],
+        "message": "no violation",
+    }
+    (inputs / "report" / "verdict.json").write_text(json.dumps(blind))
+    own = work.root / "own"
+    shutil.rmtree(own, ignore_errors=True)
+
+    code = ended(work, conclude.main, inputs, output)
+    assert code == ended(work, check_batch.main, inputs, own)
+    if code == 0:
+        verdict, ours = (read_strictly(folder / "report" / "verdict.json") for folder in (output, own))
+        told = {found["constraint_check_type"] for found in ours["violations"]}
+        assert told - {"completeness_check"} <= {v["constraint_check_type"] for v in verdict["violations"]}
+        assert (output / "report" / "report.html").exists()
+        if verdict["verdict"] == "violation":
+            assert told
+            assert set(files_below(output / "prepared")) == {"NOT_PREPARED"}
+        else:
+            check_prepared(inputs, output, verdict["rows"])
+            assert verdict["rows"] > 0
 
 
 @fuzz(150)

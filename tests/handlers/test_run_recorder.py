@@ -358,6 +358,30 @@ def test_a_drift_whose_description_has_no_numbers_is_a_drift(world: World) -> No
     assert "Age" in answer["message"]
 
 
+@pytest.mark.parametrize("found", [[], [drift("Age", 0.3)]], ids=["nothing", "drift"])
+def test_a_batch_without_rows_is_a_violation_that_model_monitor_overlooks(
+    world: World, found: list[dict[str, str]]
+) -> None:
+    answer = world.violations(*found, rows=0)
+    assert answer["action"] == "withhold_violation"
+    assert answer["message"] == "failed checks: Missing rows: completeness_check, the batch holds no rows"
+
+
+def test_a_distance_that_is_no_number_is_not_known(world: World) -> None:
+    world.violations({**drift("Age", 0.3), "description": "distance: 1e999 exceeds threshold: 0.1"})
+    (feature,) = world.s3.json(DATA, f"{FOLDER}/verdict.json")["features"]
+    assert (feature["distance"], feature["drifted"]) == (None, True)
+
+
+def test_what_model_monitor_finds_is_remembered_with_the_distances_that_it_tells(world: World) -> None:
+    world.violations(drift("Age", 0.3), {**drift("Margin", 0.2), "description": "it drifted"})
+    world.announce(world.s3.json(DATA, f"{FOLDER}/verdict.json"), started_at="2026-11-20T22:00:00Z")
+    record = world.s3.json(DATA, "model/state/batches/20261120T220000Z-run1.json")
+    assert (record["verdict"], record["rows"], record["features"]) == ("drift", 48, {"Age": 0.3})
+    assert world.cloudwatch.values()["LargestDistance"] == 0.3
+    assert world.cloudwatch.values()["FeaturesDrifted"] == 2
+
+
 def test_statistics_without_a_violations_file_are_a_good_batch(world: World) -> None:
     world.s3.put(DATA, f"{FOLDER}/statistics.json", {"dataset": {"item_count": 5}})
     answer = world.do("read_violations", report_uri=f"s3://{DATA}/{FOLDER}/constraint_violations.json")

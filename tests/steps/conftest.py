@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.handlers.conftest  # noqa: F401 - the functions' code is a root of its own
 from pipeline_code.mammography import dataset
 from tests.steps.steps_kit import Workbench, shipped_json, shipped_model, train
 

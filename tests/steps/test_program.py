@@ -14,7 +14,7 @@ from pipeline_code.steps import program
 from tests.steps.steps_kit import shipped_json
 
 STEPS = Path(program.__file__).parent
-PROGRAMS = ["preprocess", "evaluate", "check_batch", "prepare", "data_quality"]
+PROGRAMS = ["preprocess", "evaluate", "check_batch", "conclude", "prepare", "data_quality"]
 
 
 @pytest.fixture

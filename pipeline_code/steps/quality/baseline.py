@@ -58,7 +58,7 @@ def read_baseline(
     constraints = _read(root / "constraints", CONSTRAINTS)
     try:
         for described in (statistics, constraints):
-            _name_columns(described["features"], model.features)
+            name_columns(described["features"], model.features)
     except _MALFORMED as error:
         raise UsageError(f"the baseline lists no features as Model Monitor does: {error}") from None
     try:
@@ -86,7 +86,14 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _name_columns(features: list[dict[str, Any]], names: list[str]) -> None:
+def name_columns(features: list[dict[str, Any]], names: list[str]) -> None:
+    """Give features the model's names where they have those that Model Monitor gives to headerless files.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        They have no names, or one twice.
+    """
     given = [feature["name"] for feature in features]
     if not all(isinstance(name, str) and name.isprintable() for name in given):
         raise ValueError("a name must be a text that can be printed")

@@ -111,6 +111,26 @@ def is_structural(problem: Problem, columns: Container[str]) -> bool:
     return problem.kind in STRUCTURE or problem.column not in columns
 
 
+def breaches(current: Profile, constraints: Mapping[str, FeatureConstraint]) -> list[Violation]:
+    """Return what a batch can't be scored with: broken files and rows, and too many mistyped or illegal cells.
+
+    These are the checks that ask the model's description; neither samples nor chance have a part in them.
+    """
+    violations = _structure(current, constraints)
+    absent = {p.column for p in current.problems if p.kind == "missing_column" and p.column}
+    firsts = _first_problems(current.problems)
+    for column in current.columns:
+        constraint = constraints.get(column.name)
+        if constraint is None or column.name in absent or not constraint.config.evaluate:
+            continue
+        first = firsts.get(column.name, {})
+        violations += _types(column, constraint, first)
+        if column.missing and "missing" in first:
+            violations.append(Violation(column.name, "completeness_check", first["missing"]))
+        violations += _values(column, constraint, first)
+    return violations
+
+
 def _first_problems(problems: tuple[Problem, ...]) -> dict[str, dict[str, str]]:
     """Return, a column, the first problem of each kind."""
     first: dict[str, dict[str, str]] = {}

@@ -171,6 +171,16 @@ def _head(
     return (
         f'<p class="kicker">{about}</p><p><span class="badge {kind}">{_WORDS[kind]}</span></p>'
         f'<h1>{sentence(verdict, features)}</h1><ul class="facts">{items}</ul>{_low_power(verdict)}'
+        f"{_monitor(verdict)}"
+    )
+
+
+def _monitor(verdict: dict[str, Any]) -> str:
+    if verdict.get("monitor") != "model-monitor":
+        return ""
+    return (
+        '<p class="note" id="monitor"><strong>Checked by Model Monitor.</strong> It tells a distance only where a'
+        " feature has drifted, and neither what chance explains nor what so few rows could not have shown.</p>"
     )
 
 

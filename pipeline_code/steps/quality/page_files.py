@@ -17,6 +17,7 @@ def write_page(
     report: Path,
     baseline: Path,
     *,
+    statistics: Path | None = None,
     history: Path | None = None,
     model: str = "",
     batch: Sequence[str] = (),
@@ -30,6 +31,8 @@ def write_page(
         Folder with verdict.json and statistics.json of a check.
     baseline
         statistics.json of the baseline.
+    statistics
+        statistics.json of the check, where it isn't in that folder.
     history
         history.json: the batches before, oldest first. Default, and where the file isn't there: none.
     model, batch
@@ -42,11 +45,11 @@ def write_page(
     UsageError
         A file is missing or isn't what its name says.
     """
-    verdict, statistics = _object(report / "verdict.json"), _object(report / "statistics.json")
+    verdict, found = _object(report / "verdict.json"), _object(statistics or report / "statistics.json")
     page = render(
         verdict,
-        statistics=statistics,
-        baseline=_named_alike(_object(baseline), statistics),
+        statistics=found,
+        baseline=_named_alike(_object(baseline), found),
         history=_history(history),
         model=model,
         batch=batch[0] if len(batch) == 1 else f"{len(batch):,} files" if batch else "",

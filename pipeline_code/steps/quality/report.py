@@ -86,10 +86,8 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
     shared: dict[str, Any] = {"rows": rows, "comparisons": findings.comparisons, "violations": broken}
     shared["not_compared"] = findings.not_compared
     if broken:
-        named = [f"{v.constraint_check_type} {v.feature_name}: {v.description}" for v in broken]
-        head = f"{rows} rows with {_counted(len(broken), 'violation')}: "
         return Verdict(
-            verdict="violation", action="withhold_violation", message=_shortened(head, named), **shared
+            verdict="violation", action="withhold_violation", message=told_as_broken(rows, broken), **shared
         )
     if drifted:
         head = f"{rows} rows differ from the baseline in {_counted(len(drifted), 'feature')}: "
@@ -100,6 +98,12 @@ def judge(rows: int, findings: Findings, *, deliver_on_drift: bool) -> Verdict:
             **shared,
         )
     return Verdict(verdict="ok", action="deliver", message=_fits(rows, findings), **shared)
+
+
+def told_as_broken(rows: int, violations: Sequence[Violation]) -> str:
+    """Return the message about a batch with violations."""
+    named = [f"{v.constraint_check_type} {v.feature_name}: {v.description}" for v in violations]
+    return _shortened(f"{rows} rows with {_counted(len(violations), 'violation')}: ", named)
 
 
 def _fits(rows: int, findings: Findings) -> str:
@@ -181,8 +185,31 @@ def metrics_of(
 
     See https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-byoc-cloudwatch.html
     """
-    stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     drift = {found.name: found.distance for found in findings.comparisons}
+    return feature_metrics(profile, drift, constraints, now=now)
+
+
+def feature_metrics(
+    profile: Profile,
+    drift: Mapping[str, float],
+    constraints: Mapping[str, FeatureConstraint],
+    *,
+    now: datetime | None = None,
+) -> list[list[dict[str, Any]]]:
+    """Return the metrics of a profile's features.
+
+    Parameters
+    ----------
+    profile
+        Of the batch.
+    drift
+        Feature name to distance, of those whose distance is known.
+    constraints
+        Feature name to what it must satisfy; those that are not to emit metrics don't.
+    now
+        Default: the present.
+    """
+    stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     features = []
     # what the model makes of the batch comes first: it must not be what is left out where there are many features
     for column in sorted(profile.columns, key=lambda column: column.name != PREDICTION):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ MESSAGE_LIMIT = 1024
 # EventBridge takes 256 KB an event: the rest of a long list stays in the report.
 LISTED = 20
 DRIFT_CHECK = "baseline_drift_check"
+NO_ROWS = {
+    "feature_name": "Missing rows",
+    "constraint_check_type": "completeness_check",
+    "description": "the batch holds no rows",
+}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -103,7 +109,8 @@ def from_violations(
 ) -> dict[str, Any]:
     """Turn Model Monitor's `constraint_violations.json` into a verdict document.
 
-    A violation outranks a drift: a broken batch says nothing about the world.
+    A violation outranks a drift: a broken batch says nothing about the world. So does a batch without rows, in which
+    Model Monitor finds nothing.
 
     Raises
     ------
@@ -115,6 +122,9 @@ def from_violations(
         raise BadVerdict("constraint_violations.json: 'violations' must be a list of objects")
     drifts = [item for item in violations if item.get("constraint_check_type") == DRIFT_CHECK]
     others = [item for item in violations if item.get("constraint_check_type") != DRIFT_CHECK]
+    rows = _count(statistics)
+    if rows == 0 and not others:
+        others = [NO_ROWS]
     features = sorted((_drifted(item) for item in drifts), key=_distance, reverse=True)
     if others:
         verdict, action = "violation", "withhold_violation"
@@ -126,7 +136,7 @@ def from_violations(
     document = {
         "verdict": verdict,
         "action": action,
-        "rows": statistics.get("dataset", {}).get("item_count"),
+        "rows": rows,
         "features": features,
         "violations": others,
         "message": "no violation",
@@ -138,9 +148,19 @@ def from_violations(
 
 def _drifted(item: dict[str, Any]) -> dict[str, Any]:
     # "Baseline drift distance: 0.31 exceeds threshold: 0.1"
-    found = [float(value) for value in _NUMBER.findall(str(item.get("description", "")))]
+    numbers = map(float, _NUMBER.findall(str(item.get("description", ""))))
+    found = [number for number in numbers if math.isfinite(number)]
     distance, threshold = found[:2] if len(found) >= 2 else (None, None)
     return {"name": item.get("feature_name"), "distance": distance, "threshold": threshold, "drifted": True}
+
+
+def _count(statistics: dict[str, Any]) -> int | None:
+    """How many rows the batch has, where its statistics tell."""
+    dataset = statistics.get("dataset")
+    count = dataset.get("item_count") if isinstance(dataset, dict) else None
+    if isinstance(count, bool) or not isinstance(count, int | float) or not math.isfinite(count):
+        return None
+    return int(count)
 
 
 def _distance(feature: dict[str, Any]) -> float:
