@@ -14,7 +14,7 @@ from tests.handlers.fake_aws import NOW, FakeCloudWatch, FakeEvents, FakeS3
 
 REPORT = "model/quality/run1/model-quality/model-quality.json"
 KEY = "model/state/quality/b1/g1-3.json"
-AUC = {
+AUC: dict[str, Any] = {
     "value": 0.71,
     "standard_deviation": 0.04,
     "at_training": 0.91,
@@ -25,7 +25,7 @@ AUC = {
     "margin": 0.05,
     "detectable": 0.15,
 }
-LOST = {
+LOST: dict[str, Any] = {
     "verdict": "loss",
     "action": "announce_and_retrain",
     "message": "AUC 0.710 of 96 labelled rows against 0.910 at training.",
