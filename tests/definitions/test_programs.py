@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline_code.definitions import KINDS
 from tests.definitions.mutations import definition, steps_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +21,7 @@ def programs() -> list[Any]:
     return [
         pytest.param(held, id=f"{variant}-{held['Name']}")
         for variant in ("default", "model-monitor")
-        for kind in ("train", "inference")
+        for kind in KINDS
         for held in steps_of(definition(kind, variant)["Steps"])
         if held["Type"] == "Processing"
     ]
@@ -39,17 +40,16 @@ def test_the_program_takes_its_arguments(held: dict[str, Any], tmp_path: Path) -
     specification = held["Arguments"]["AppSpecification"]
     assert specification["ContainerEntrypoint"][:2] == ["python3", "-m"]
     module = importlib.import_module(specification["ContainerEntrypoint"][2])
-    arguments = [
-        sample(argument).replace("/opt/ml", str(tmp_path)) for argument in specification["ContainerArguments"]
-    ]
+    called = [*specification["ContainerEntrypoint"][3:], *specification["ContainerArguments"]]
+    arguments = [sample(argument).replace("/opt/ml", str(tmp_path)) for argument in called]
     # argparse would leave by SystemExit; there being no model.json is what a program says by its exit code
     assert module.main(arguments) == 2
 
 
 @pytest.mark.parametrize("held", programs())
 def test_the_program_gets_and_gives_the_folders_of_the_contract(held: dict[str, Any]) -> None:
-    module = held["Arguments"]["AppSpecification"]["ContainerEntrypoint"][2]
-    row = next(line for line in CONTRACT.splitlines() if line.startswith(f"| `{module}` |"))
-    inputs, outputs = (set(re.findall(r"`(\w+)`", cell)) for cell in row.split("|")[2:4])
+    program = " ".join(held["Arguments"]["AppSpecification"]["ContainerEntrypoint"][2:])
+    row = next(line for line in CONTRACT.splitlines() if line.startswith(f"| `{program}` |"))
+    inputs, outputs = (set(re.findall(r"`([\w-]+)`", cell)) for cell in row.split("|")[2:4])
     assert {one["InputName"] for one in held["Arguments"]["ProcessingInputs"]} == inputs | {"code"}
     assert {one["OutputName"] for one in held["Arguments"]["ProcessingOutputConfig"]["Outputs"]} <= outputs
