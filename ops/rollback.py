@@ -14,14 +14,14 @@ from ops.assembly import StackAssembly
 from ops.checks_common import CheckError
 from ops.checks_deployed import NotAllowed, compare, tags_of
 from ops.promotions import Promotion, Promotions
-from stacks.installation import STACKS, Settings, Stage
+from stacks.installation import PIPELINE_KINDS, STACKS, Settings, Stage
 
 
 def tags_now(
     settings: Settings, stage: Stage, sagemaker: Any, records: Sequence[Promotion]
 ) -> dict[str, Mapping[str, str] | None]:
     """Return the tags of every pipeline that the stage has, or had in any promotion, by name."""
-    own = {stage.pipeline_name(model, kind) for model in settings.models for kind in ("train", "inference")}
+    own = {stage.pipeline_name(model, kind) for model in settings.models for kind in PIPELINE_KINDS}
     tags = {name: tags_of(settings, stage, sagemaker, name) for name in sorted(own)}
     for name in sorted({name for record in records for name in record.definitions} - own):
         try:

@@ -145,6 +145,8 @@ def test_in_a_notebook_the_same_steps_come_with_the_names_that_were_given(kind: 
     assert defaults["DataKeyArn"] == LITERALS["kms_key"]
     if kind == "train":
         assert defaults["ArtifactsUri"] == "s3://artifacts/mine-model/dev"
+    elif kind == "quality":
+        assert defaults["ground_truth_input"] == "s3://data/mine-model/data/ground-truth/"
     else:
         assert (
             defaults["transform_input"] == "s3://data/mine-model/data/batch-dataset/mammo-batch-dataset.csv"

@@ -167,6 +167,14 @@ def test_a_file_in_a_folder_belongs_to_the_batch_that_is_called_so(world: World)
     assert world.resolve()["batch_digest"] == inner
 
 
+def test_labels_of_the_folder_of_all_batches_are_found_where_it_was_scored_as_one(world: World) -> None:
+    whole = world.batch("monday.csv", "tuesday.csv")
+    world.labels("labels.csv")
+    found = world.resolve()
+    assert (found["ground_truth_uri"], found["batch_digest"]) == (EVERYTHING, whole)
+    assert found["batch_uri"] == "s3://data/model/data/batch-dataset/"
+
+
 def test_what_was_judged_long_after_its_scoring_is_not_read_again(world: World) -> None:
     for day in range(1, 9):
         world.batch(f"{day}.csv")

@@ -199,7 +199,7 @@ class GroundTruths:
     ) -> tuple[Batch, Batch] | None:
         """Find the scored batch that a file of ground truth is about: one called as the file, or as a folder of it."""
         name, reason = item.key.removeprefix(root), "no batch of that name was scored"
-        while name:
+        while True:
             try:
                 batch = find_batch(lambda _: batches, batches.uri(f"{batch_root}{name}"))
                 if scored_key(self.model_name, batch.digest) in scored:
@@ -209,6 +209,9 @@ class GroundTruths:
             except BatchAmbiguous as error:
                 reason = str(error)
                 break
+            if not name:
+                break
+            # at last the folder of all batches, which a model may score as one
             name = name.rpartition("/")[0]
         log.info("ground truth is passed over", ground_truth=truths.uri(item.key), reason=reason)
         return None
