@@ -118,6 +118,8 @@ def get_pipeline(
     model_package_group = p.string("ModelPackageGroupArn")
     # the folder of all ground truth, of which a run takes what has waited longest; or that of one batch
     ground_truth_input = p.string("ground_truth_input")
+    git_commit = p.string("GitCommit")
+    definition_sha256 = p.string("DefinitionSha256")
     subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
     security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
 
@@ -190,6 +192,9 @@ def get_pipeline(
             "model_version": resolved["model_version"],
             "pipeline_name": ExecutionVariables.PIPELINE_NAME,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
+            "code_uri": code_uri,
+            "git_commit": git_commit,
+            "definition_sha256": definition_sha256,
         },
         outputs=["message"],
         depends_on=[check],

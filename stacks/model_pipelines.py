@@ -159,13 +159,11 @@ class ModelPipelines(Construct):
             "DataKeyArn": self._data.key.alias_arn,
             "ModelPackageGroupArn": self._registry.package_group_arn(self._names),
             "ProcessingInstanceType": model.instance_types.processing,
-        }
-        if kind == "quality":
-            return values | {"ground_truth_input": f"{data}/ground-truth/"} | self._places()
-        values |= {
             "GitCommit": settings.commit,
             "DefinitionSha256": getattr(self._compiled, f"{kind}_sha256"),
         }
+        if kind == "quality":
+            return values | {"ground_truth_input": f"{data}/ground-truth/"} | self._places()
         if kind == "train":
             values |= {
                 "ArtifactsUri": f"s3://{self._registry.artifacts_bucket_name}/{model.model_name}/{stage.name}",

@@ -60,6 +60,8 @@ FILLED = {
         "DataKeyArn",
         "ModelPackageGroupArn",
         "ground_truth_input",
+        "GitCommit",
+        "DefinitionSha256",
     },
 }
 DEFAULTS = {
@@ -362,9 +364,14 @@ def test_a_model_is_made_of_its_versions_parts_so_that_it_can_be_tried_before_it
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("inference", "RecordPredictions"), ("quality", "RecordModelQuality")]
+)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_is_recorded_of_a_scored_batch_names_code_commit_and_definition(variant: str) -> None:
-    inputs = step(definition("inference", variant), "RecordPredictions")["Arguments"]
+def test_what_is_recorded_of_a_batch_names_code_commit_and_definition(
+    variant: str, kind: str, name: str
+) -> None:
+    inputs = step(definition(kind, variant), name)["Arguments"]
     assert {name: inputs[name] for name in ("code_uri", "git_commit", "definition_sha256")} == {
         "code_uri": get("Parameters.CodeUri"),
         "git_commit": get("Parameters.GitCommit"),

@@ -67,6 +67,7 @@ class World:
             "model_version": "3",
             "pipeline_name": "mammo-severity-quality-pipeline",
             "execution_id": run,
+            "git_commit": "1234567",
         }
         return record(recorder, {**event, **more})["message"]
 
@@ -116,7 +117,7 @@ def test_a_loss_is_announced_with_its_numbers_and_kept(world: World) -> None:
     assert {one["MetricName"]: one["Unit"] for one in call["MetricData"]}["AucByGroundTruth"] == "None"
     expected = {"verdict": "loss", "action": "announce_and_retrain", "labels": 96, "execution_id": "run1"}
     assert expected.items() <= world.kept.items()
-    assert world.kept["ground_truth_digest"] == "g1"
+    assert (world.kept["ground_truth_digest"], world.kept["git_commit"]) == ("g1", "1234567")
 
 
 def test_what_only_people_decide_about_is_announced_without_a_retraining(world: World) -> None:

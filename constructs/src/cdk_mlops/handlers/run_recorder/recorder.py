@@ -24,7 +24,7 @@ from shared.text import number, one_line, shorten
 FINDINGS = {"drift": "DriftDetected", "violation": "ViolationDetected"}
 EVENT_SOURCE = "cdk-mlops"
 EVENT_TYPE = "Batch Finding"
-# What a record of a scored batch says about where its code came from.
+# What a record of a scored or judged batch says about where its code came from.
 ORIGIN = ("code_uri", "git_commit", "definition_sha256")
 
 
@@ -262,6 +262,7 @@ class Recorder:
             "report_uri": uri,
             "execution_id": execution_id,
             "judged_at": self.now().isoformat(timespec="seconds"),
+            **{name: str(event.get(name, "")) for name in ORIGIN},
         }
         own.write_json(key, record)
         self._metrics(quality.metrics)
