@@ -144,5 +144,5 @@ def test_a_quality_pipeline_gets_a_schedule_and_a_role_of_its_own_and_no_alarm_f
 
 
 def test_fails_with_another_kind() -> None:
-    with pytest.raises(ValueError, match="^kind must be one of inference, quality"):
+    with pytest.raises(ValueError, match=r"^kind must be one of inference, quality"):
         scheduled(BatchSchedule.every(1, "day"), kind="train")
