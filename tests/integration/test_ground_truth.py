@@ -52,7 +52,7 @@ def labels(both: dict[str, Loop]) -> list[int]:
     return [int(float(label)) for _, label in cells]
 
 
-def deliver(loop: Loop, truth: Mapping[object, object] | str, name: str = NAME) -> str:
+def deliver(loop: Loop, truth: Mapping[Any, object] | str, name: str = NAME) -> str:
     """Lay down ground truth: lines of id and label."""
     text = truth if isinstance(truth, str) else "".join(f"{id_},{label}\n" for id_, label in truth.items())
     return loop.put("prod", f"data/ground-truth/{name}", text)
