@@ -95,6 +95,18 @@ def test_without_ground_truth_a_run_ends_well_with_nothing_done(
         assert loop.keys("prod", "state/quality/") == []
 
 
+def test_the_schedule_starts_a_run(both: dict[str, Loop]) -> None:
+    loop = both["mammography"]
+    before = loop.executions("prod", "quality")
+    account, name = loop.settings.accounts["prod"], f"{loop.model.prefix}-prod-quality"
+    loop.cloud.fire_schedules(account, loop.region, name=name)
+    arn = loop.wait_for(
+        "an execution started by the schedule",
+        lambda: next((one for one in loop.executions("prod", "quality") if one not in before), None),
+    )
+    assert not judged(loop, loop.follow("by the schedule", "prod", arn))
+
+
 def test_ground_truth_that_agrees_leaves_numbers_and_a_record_only(
     both: dict[str, Loop], labels: list[int]
 ) -> None:
