@@ -64,7 +64,7 @@ FILLED = {
         "DefinitionSha256",
     },
 }
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, object]] = {
     "train": {
         "ProcessingInstanceType": "ml.m5.xlarge",
         "ProcessingInstanceCount": 1,
