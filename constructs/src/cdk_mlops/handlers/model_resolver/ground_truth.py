@@ -7,16 +7,16 @@ what may wait are read.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from model_resolver.batches import Batch, BatchAmbiguous, BatchNotFound, find_batch, scored_key
+from model_resolver.batches import Batch, BatchNotFound, find_batch, scored_folder, scored_key
+from model_resolver.pairs import LONG_AGO, Listed, Pairs
 from shared import log
 from shared.aws import AwsError, Malformed, error_code, split_uri
-from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
+from shared.objects import ObjectStore, UnreadableObject
 from shared.quality_records import Judged, folder, read_keys, tries_key
 from shared.text import is_version
 
@@ -27,7 +27,6 @@ MOST_TRIES = 3
 MOST_READ = 200
 # A batch that was scored so long before it was judged wasn't scored anew between looking and judging.
 SURELY_BEFORE = timedelta(days=1)
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class GroundTruthNotFound(Exception):
@@ -61,22 +60,6 @@ class Waiting:
     def judged(self) -> Judged:
         """What its record is called by."""
         return Judged(self.batch.digest, self.ground_truth.digest, str(self.scored["model_version"]))
-
-
-class Listed(ObjectStore):
-    """One listing of a bucket, searched in memory as the bucket would be."""
-
-    def __init__(self, bucket: str, objects: list[ObjectSummary]) -> None:
-        super().__init__(None, bucket)
-        self.objects = objects
-        self._keys = [item.key for item in objects]
-
-    def listing(self, prefix: str) -> list[ObjectSummary]:
-        """All objects whose key begins with `prefix`, in the order of their keys."""
-        start = end = bisect_left(self._keys, prefix)
-        while end < len(self._keys) and self._keys[end].startswith(prefix):
-            end += 1
-        return self.objects[start:end]
 
 
 @dataclass(frozen=True)
@@ -162,59 +145,25 @@ class GroundTruths:
         """Yield what the listings don't tell to be judged: the longest waiting first."""
         bucket, key = split_uri(uri)
         root = f"{key.rstrip('/')}/"
-        home = root.removesuffix(f"{GROUND_TRUTH}/")
+        batches = f"{root.removesuffix(f'{GROUND_TRUTH}/')}{BATCHES}/"
         store = self.open_bucket(bucket)
         truths = Listed(bucket, store.listing(root))
-        batches = Listed(bucket, store.listing(f"{home}{BATCHES}/"))
-        records_of_scored = scored_key(self.model_name, "").removesuffix(".json")
-        scored = {item.key: item for item in self.own.listing(records_of_scored)}
-        found: dict[str, tuple[Batch, datetime, Batch]] = {}
+        scored = {item.key: item for item in self.own.listing(scored_folder(self.model_name))}
+        pairs = Pairs(root, truths, batches, Listed(bucket, store.listing(batches)), self.model_name, scored)
+        arrived: dict[tuple[Batch, Batch], datetime] = {}
         for item in truths.objects:
-            if not item.size or item.key == root:
-                continue
-            pair = self._pair(root, f"{home}{BATCHES}/", item, truths, batches, scored)
+            pair = pairs.of(item) if item.size else None
             if pair is not None:
-                ground_truth, batch = pair
-                before = found[ground_truth.uri][1] if ground_truth.uri in found else _LONG_AGO
-                arrived = max(item.modified or _LONG_AGO, before)
-                found[ground_truth.uri] = (ground_truth, arrived, batch)
-        for ground_truth, arrived, batch in sorted(found.values(), key=lambda one: (one[1], one[0].uri)):
-            last = scored[scored_key(self.model_name, batch.digest)].modified or _LONG_AGO
-            times = [
-                when
-                for one, when in records.items()
-                if one.batch_digest == batch.digest and one.ground_truth_digest == ground_truth.digest
-            ]
-            if not any(when is not None and when - last > SURELY_BEFORE for when in times):
-                yield ground_truth, arrived, batch
-
-    def _pair(
-        self,
-        root: str,
-        batch_root: str,
-        item: ObjectSummary,
-        truths: Listed,
-        batches: Listed,
-        scored: dict[str, ObjectSummary],
-    ) -> tuple[Batch, Batch] | None:
-        """Find the scored batch that a file of ground truth is about: one called as the file, or as a folder of it."""
-        name, reason = item.key.removeprefix(root), "no batch of that name was scored"
-        while True:
-            try:
-                batch = find_batch(lambda _: batches, batches.uri(f"{batch_root}{name}"))
-                if scored_key(self.model_name, batch.digest) in scored:
-                    return find_batch(lambda _: truths, truths.uri(f"{root}{name}")), batch
-            except BatchNotFound:
-                pass
-            except BatchAmbiguous as error:
-                reason = str(error)
-                break
-            if not name:
-                break
-            # at last the folder of all batches, which a model may score as one
-            name = name.rpartition("/")[0]
-        log.info("ground truth is passed over", ground_truth=truths.uri(item.key), reason=reason)
-        return None
+                arrived[pair] = max(item.modified or LONG_AGO, arrived.get(pair, LONG_AGO))
+        pairs.tell()
+        times: dict[tuple[str, str], list[datetime]] = {}
+        for one, when in records.items():
+            times.setdefault((one.batch_digest, one.ground_truth_digest), []).append(when or LONG_AGO)
+        for (ground_truth, batch), since in sorted(arrived.items(), key=lambda one: (one[1], one[0][0].uri)):
+            last = scored[scored_key(self.model_name, batch.digest)].modified or LONG_AGO
+            known = times.get((batch.digest, ground_truth.digest), [])
+            if not any(when - last > SURELY_BEFORE for when in known):
+                yield ground_truth, since, batch
 
     def _scored(self, batch: Batch) -> dict[str, Any] | None:
         """The record of a batch's last scoring; None where there is none that can be used."""
