@@ -185,6 +185,23 @@ def test_what_was_judged_long_after_its_scoring_is_not_read_again(world: World) 
     assert len(world.reads()) == before
 
 
+def test_what_was_judged_on_the_day_of_its_scoring_keeps_nothing_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only so many records are read a run: first of what no run has judged or tried."""
+    monkeypatch.setattr("model_resolver.ground_truth.MOST_READ", 3)
+    for hour in range(6):
+        world.batch(f"{hour}.csv", at=NOW - timedelta(days=9))
+        world.labels(f"{hour}.csv", at=NOW - timedelta(days=9))
+        world.judge(world.resolve(), at=NOW - timedelta(days=9) + timedelta(hours=hour))
+    assert world.resolve()["found"] == "false"
+    for name in ("new1.csv", "new2.csv", "new3.csv", "new4.csv"):
+        world.batch(name)
+        world.labels(name)
+    found = world.resolve()
+    assert (found["ground_truth_uri"], found["waiting"]) == (f"{EVERYTHING}new1.csv", "3")
+
+
 def test_a_batch_that_was_just_scored_anew_is_looked_at_again(world: World) -> None:
     world.batch("nov.csv", at=NOW - timedelta(hours=2))
     world.labels("nov.csv")

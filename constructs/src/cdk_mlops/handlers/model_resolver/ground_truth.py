@@ -112,12 +112,13 @@ class GroundTruths:
         What was tried less often comes first: ground truth that no run can read must not keep others waiting.
         """
         found: list[tuple[int, datetime, Waiting]] = []
-        left, unread = 0, 0
+        read = unread = 0
         records, tried = read_keys(self.model_name, self.own.listing(folder(self.model_name)))
-        for ground_truth, arrived, batch in self._unjudged(uri, records):
-            if len(found) + left == MOST_READ:
-                unread += 1
+        for ground_truth, arrived, batch, doubtful in self._unjudged(uri, records, tried):
+            if read == MOST_READ:
+                unread += not doubtful
                 continue
+            read += 1
             scored = self._scored(batch)
             if scored is None:
                 continue
@@ -126,7 +127,6 @@ class GroundTruths:
                 continue
             tries = self.tries(one.judged) if one.judged in tried else 0
             if tries >= MOST_TRIES:
-                left += 1
                 log.warning(
                     "the ground truth was tried often enough: mend it, or name it to a run",
                     ground_truth=ground_truth.uri,
@@ -140,9 +140,13 @@ class GroundTruths:
         return first[2], len(found) + unread - 1
 
     def _unjudged(
-        self, uri: str, records: dict[Judged, datetime | None]
-    ) -> Iterator[tuple[Batch, datetime, Batch]]:
-        """Yield what the listings don't tell to be judged: the longest waiting first."""
+        self, uri: str, records: dict[Judged, datetime | None], tried: set[Judged]
+    ) -> Iterator[tuple[Batch, datetime, Batch, bool]]:
+        """Yield what the listings don't tell to be judged, and whether a record makes it doubtful.
+
+        In the order in which it should be read: what no run has tried, what one has, both from the oldest on; then what
+        was judged soon after its batch was scored, the newest first.
+        """
         bucket, key = split_uri(uri)
         root = f"{key.rstrip('/')}/"
         batches = f"{root.removesuffix(f'{GROUND_TRUTH}/')}{BATCHES}/"
@@ -156,14 +160,21 @@ class GroundTruths:
             if pair is not None:
                 arrived[pair] = max(item.modified or LONG_AGO, arrived.get(pair, LONG_AGO))
         pairs.tell()
-        times: dict[tuple[str, str], list[datetime]] = {}
+        judged: dict[tuple[str, str], list[datetime]] = {}
         for one, when in records.items():
-            times.setdefault((one.batch_digest, one.ground_truth_digest), []).append(when or LONG_AGO)
-        for (ground_truth, batch), since in sorted(arrived.items(), key=lambda one: (one[1], one[0][0].uri)):
+            judged.setdefault((one.batch_digest, one.ground_truth_digest), []).append(when or LONG_AGO)
+        begun = {(one.batch_digest, one.ground_truth_digest) for one in tried}
+        order: list[tuple[int, float, Batch, datetime, Batch]] = []
+        for (ground_truth, batch), since in arrived.items():
+            both = (batch.digest, ground_truth.digest)
             last = scored[scored_key(self.model_name, batch.digest)].modified or LONG_AGO
-            known = times.get((batch.digest, ground_truth.digest), [])
-            if not any(when - last > SURELY_BEFORE for when in known):
-                yield ground_truth, since, batch
+            if any(when - last > SURELY_BEFORE for when in judged.get(both, [])):
+                continue
+            rank = 2 if both in judged else int(both in begun)
+            age = since.timestamp() * (-1 if rank == 2 else 1)
+            order.append((rank, age, ground_truth, since, batch))
+        for rank, _, ground_truth, since, batch in sorted(order, key=lambda one: (*one[:2], one[2].uri)):
+            yield ground_truth, since, batch, rank == 2
 
     def _scored(self, batch: Batch) -> dict[str, Any] | None:
         """The record of a batch's last scoring; None where there is none that can be used."""
