@@ -134,10 +134,10 @@ bench: $(READY) $(WHEELS)  ## synth time, demo time, memory, resources, jobs and
 data: $(READY)  ## prepare the data files in data/: make data [MODEL=folder]
 	@$(PY) -m ops data
 
-upload: $(READY)  ## upload the data of a stage: make upload STAGE=dev [MODEL=folder]
+upload: $(READY)  ## upload the data of a stage, and data/ground-truth/<batch> where there is any: make upload STAGE=dev [MODEL=folder]
 	@$(PY) -m ops upload
 
-run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train STAGE=dev [INPUT=file or s3://...] [VERSION=3] [RESCORE=true] [MODEL=folder] [BRANCH=name]
+run: $(READY)  ## start a pipeline and follow it: make run PIPELINE=train|inference|quality STAGE=dev [INPUT=file or s3://...] [VERSION=3] [RESCORE=true] [MODEL=folder] [BRANCH=name]
 	@$(PY) -m ops run
 
 versions: $(READY)  ## the model versions of the central registry: make versions [MODEL=folder] [BRANCH=name]

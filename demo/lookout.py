@@ -127,10 +127,11 @@ class Lookout:
         return run
 
     def resolved_version(self, stage: StageName, arn: str) -> int | None:
-        """Return the model version that an inference run resolved."""
+        """Return the model version that an inference or quality run resolved."""
         for step in runs.steps_of(self.client(stage, "sagemaker"), arn):
             for output in step.get("Metadata", {}).get("Lambda", {}).get("OutputParameters", []):
-                if output["Name"] == "model_version":
+                # a quality run without ground truth to judge resolves none
+                if output["Name"] == "model_version" and output["Value"] != "none":
                     return int(output["Value"])
         return None
 

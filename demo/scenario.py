@@ -106,7 +106,8 @@ def fire_schedule(world: World) -> None:
     """Move the clock to the schedule's time."""
     scheduler = world.client("prod", "scheduler")
     names = [schedule["Name"] for schedule in scheduler.list_schedules()["Schedules"]]
-    name = next(name for name in names if name.startswith(world.model.prefix))
+    # the other one of the model starts its quality pipeline
+    name = next(name for name in names if name == f"{world.model.prefix}-prod-inference")
     world.cloud.fire_schedules(world.settings.accounts["prod"], world.region, name=name)
 
 

@@ -26,7 +26,7 @@ from ops import (
 from ops.errors import CommandError
 from ops.sessions import assume, in_build, session_for
 from stacks import settings as app
-from stacks.installation import STACKS, Model, PipelineKind, Settings, Stage
+from stacks.installation import PIPELINE_KINDS, STACKS, Model, PipelineKind, Settings, Stage
 from stacks.section import SettingsError
 
 LONGEST_VALUE = 1000
@@ -65,8 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=sorted(COMMANDS))
     for name, text in (
         ("stage", "dev, staging or prod; adopt: registry and delivery too"),
-        ("pipeline", "train or inference"),
-        ("input", "batch to score: s3:// URI or the name of a file under data/batch-dataset/"),
+        ("pipeline", "train, inference or quality"),
+        (
+            "input",
+            "batch to score, or whose ground truth to judge: s3:// URI or a name under data/batch-dataset/ or"
+            " data/ground-truth/",
+        ),
         ("version", "number of a model version; run: newest_approved (default) or newest too"),
         ("model", "folder or name of the model; only needed where there are several"),
         ("branch", "feature branch in dev: its pipelines and versions instead of main's"),
@@ -131,19 +135,25 @@ def _upload(settings: Settings, options: argparse.Namespace) -> None:
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     stage, model = _stage(settings, options), _model(settings, options)
-    if options.pipeline not in ("train", "inference"):
-        raise CommandError(f"PIPELINE must be train or inference, got {options.pipeline!r}")
-    kind: PipelineKind = "train" if options.pipeline == "train" else "inference"
+    kind = next((one for one in PIPELINE_KINDS if one == options.pipeline), None)
+    if kind is None:
+        raise CommandError(f"PIPELINE must be train, inference or quality, got {options.pipeline!r}")
     parameters = {}
     if options.input:
         if kind == "train":
             parameters["InputDataUrl"] = options.input
-        else:
+        elif kind == "inference":
             parameters["transform_input"] = data.batch_uri(stage, model, options.input)
+        else:
+            parameters["ground_truth_input"] = data.ground_truth_uri(stage, model, options.input)
     if options.version:
         parameters["ModelVersion"] = _version_to_run(kind, options.version)
     if options.rescore not in ("true", "false"):
         raise CommandError(f"RESCORE must be true or false, got {options.rescore!r}")
+    if options.rescore == "true" and kind == "quality":
+        raise CommandError(
+            "RESCORE is for PIPELINE=inference: ground truth that INPUT names is judged again anyway"
+        )
     if options.rescore == "true":
         parameters["Rescore"] = "true"
     session = (
@@ -166,6 +176,10 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 def _version_to_run(kind: PipelineKind, version: str) -> str:
     if kind == "train":
         raise CommandError("VERSION is for PIPELINE=inference: training makes a version of its own")
+    if kind == "quality":
+        raise CommandError(
+            "VERSION is for PIPELINE=inference: ground truth judges the version that scored its batch"
+        )
     if version not in ("newest_approved", "newest") and not (version.isascii() and version.isdecimal()):
         raise CommandError(f"VERSION must be a number, newest or newest_approved, got {version!r}")
     return version

@@ -15,6 +15,7 @@ from ops.errors import CommandError
 from pipeline_code.definitions import definitions_root
 from stacks.installation import Model, Stage
 
+GROUND_TRUTH = "ground-truth"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -71,8 +72,15 @@ def batch_prefix(model: Model) -> str:
     return f"{model.data_name}/data/batch-dataset/"
 
 
+def ground_truth_prefix(model: Model) -> str:
+    """Return the prefix of the batches' ground truth in a stage's data bucket."""
+    return f"{model.data_name}/data/{GROUND_TRUTH}/"
+
+
 def upload(session: Any, stage: Stage, model: Model, folder: Path, *, say: Callable[[str], None]) -> None:
-    """Upload the files that a stage trains on, and the batches.
+    """Upload the files that a stage trains on, the batches, and what there is of the batches' ground truth.
+
+    Ground truth arrives later: what lies under ``ground-truth/<batch>`` (a file, or a folder of files) goes along.
 
     Raises
     ------
@@ -87,6 +95,16 @@ def upload(session: Any, stage: Stage, model: Model, folder: Path, *, say: Calla
         for path in _existing(folder, names):
             _put(s3, stage, path, prefix + path.name)
             say(f"  s3://{stage.data_bucket_name}/{prefix}{path.name}")
+    for path in _ground_truth(model, folder):
+        key = ground_truth_prefix(model) + path.relative_to(folder / GROUND_TRUTH).as_posix()
+        _put(s3, stage, path, key)
+        say(f"  s3://{stage.data_bucket_name}/{key}")
+
+
+def _ground_truth(model: Model, folder: Path) -> list[Path]:
+    homes = [folder / GROUND_TRUTH / name for name in batch_files(model)]
+    found = [path for home in homes for path in (home, *home.rglob("*")) if path.is_file()]
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def _put(s3: Any, stage: Stage, path: Path, key: str) -> None:
@@ -112,3 +130,10 @@ def batch_uri(stage: Stage, model: Model, value: str) -> str:
     return (
         value if value.startswith("s3://") else f"s3://{stage.data_bucket_name}/{batch_prefix(model)}{value}"
     )
+
+
+def ground_truth_uri(stage: Stage, model: Model, value: str) -> str:
+    """Return the URI of a batch's ground truth: as it is, or a name below the stage's prefix of it."""
+    if value.startswith("s3://"):
+        return value
+    return f"s3://{stage.data_bucket_name}/{ground_truth_prefix(model)}{value}"

@@ -14,20 +14,26 @@ from ops.assembly import StackAssembly
 from ops.checks_common import CheckError
 from ops.checks_deployed import NotAllowed, compare, tags_of
 from ops.promotions import Promotion, Promotions
-from stacks.installation import STACKS, Settings, Stage
+from stacks.installation import PIPELINE_KINDS, STACKS, Settings, Stage
 
 
 def tags_now(
     settings: Settings, stage: Stage, sagemaker: Any, records: Sequence[Promotion]
 ) -> dict[str, Mapping[str, str] | None]:
     """Return the tags of every pipeline that the stage has, or had in any promotion, by name."""
-    own = {stage.pipeline_name(model, kind) for model in settings.models for kind in ("train", "inference")}
-    tags = {name: tags_of(settings, stage, sagemaker, name) for name in sorted(own)}
-    for name in sorted({name for record in records for name in record.definitions} - own):
+    tags: dict[str, Mapping[str, str] | None] = {}
+    recorded = {name for one in records for name in one.definitions}
+    names = {kind: {stage.pipeline_name(model, kind) for model in settings.models} for kind in PIPELINE_KINDS}
+    always = names["train"] | names["inference"]
+    for name in sorted(always | names["quality"] | recorded):
         try:
             tags[name] = tags_of(settings, stage, sagemaker, name)
         except NotAllowed:
-            tags[name] = None  # of a model that the installation has no more: a checker knows nothing of it
+            if name in always:
+                raise
+            # A checker knows nothing of a model that the installation has no more, nor one that was deployed before
+            # there were quality pipelines of these.
+            tags[name] = None
     return tags
 
 

@@ -85,7 +85,7 @@ def definition(kind: str, folder: Path, variant: str) -> bytes:
     Parameters
     ----------
     kind
-        ``train`` or ``inference``.
+        One of `pipeline_code.definitions.KINDS`.
     folder
         Folder of the model.
     variant
@@ -96,9 +96,7 @@ def definition(kind: str, folder: Path, variant: str) -> bytes:
     CompileError
         If SageMaker would refuse it.
     """
-    from pipeline_code import inference_pipeline, train_pipeline
-
-    module = {"train": train_pipeline, "inference": inference_pipeline}[kind]
+    module = importlib.import_module(f"pipeline_code.{kind}_pipeline")
     body = json.loads(module.get_pipeline(folder=str(folder), variant=variant).definition())
     # What the SDK writes for "not set".
     body = {name: value for name, value in body.items() if value not in (None, {})}

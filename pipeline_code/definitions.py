@@ -16,7 +16,7 @@ from pipeline_code.wheels import wheel_files
 HERE = Path(__file__).resolve().parent
 DEFINITIONS = HERE / "definitions"
 STEPS = HERE / "steps"
-KINDS = ("train", "inference")
+KINDS = ("train", "inference", "quality")
 IMAGES = "images.json"
 NO_CHAMPION = "no_champion/NO_CHAMPION"
 
@@ -31,11 +31,11 @@ class Definitions:
         Folder of the model, such as ``mammography``.
     variant
         Name of the variant.
-    train, inference
-        The two definitions, JSON files.
+    train, inference, quality
+        The three definitions, JSON files.
     model_json
         The model's configuration as its steps read it.
-    train_sha256, inference_sha256, model_sha256
+    train_sha256, inference_sha256, quality_sha256, model_sha256
         Hexadecimal digests of the bytes of these files.
     """
 
@@ -43,9 +43,11 @@ class Definitions:
     variant: str
     train: Path
     inference: Path
+    quality: Path
     model_json: Path
     train_sha256: str
     inference_sha256: str
+    quality_sha256: str
     model_sha256: str
 
     @property
@@ -111,9 +113,11 @@ def load(folder: str, variant: str = "default", root: Path | None = None) -> Def
         variant=variant,
         train=paths["train"],
         inference=paths["inference"],
+        quality=paths["quality"],
         model_json=paths["model"],
         train_sha256=digests["train"],
         inference_sha256=digests["inference"],
+        quality_sha256=digests["quality"],
         model_sha256=digests["model"],
     )
 

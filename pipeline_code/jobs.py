@@ -90,6 +90,7 @@ class Steps:
         *,
         inputs: Mapping[str, Any],
         outputs: Mapping[str, Any],
+        mode: str | None = None,
         arguments: Sequence[Any] = (),
         instance_type: Any,
         instance_count: Any,
@@ -106,6 +107,8 @@ class Steps:
             Python module, such as ``steps.preprocess``.
         inputs, outputs
             S3 URI by name; the program finds each in a folder of that name.
+        mode
+            What the program does, of one that does several things. Default: it does one.
         arguments
             What the program is told beside its folders.
         instance_type, instance_count
@@ -124,7 +127,7 @@ class Steps:
         processor = Processor(
             role=self.role,
             image_uri=self.image,
-            entrypoint=["python3", "-m", module],
+            entrypoint=["python3", "-m", module, *([] if mode is None else [mode])],
             env={"PYTHONPATH": CODE},
             instance_count=instance_count,
             instance_type=instance_type,

@@ -23,6 +23,7 @@ SOURCES = (
     "jobs.py",
     "mapping.py",
     "model_config.py",
+    "quality_pipeline.py",
     "requirements-authoring.txt",
     "sdk.py",
     "steps/model.py",

@@ -290,7 +290,7 @@ def notebook_defaults(
     Parameters
     ----------
     kind
-        ``train`` or ``inference``.
+        ``train``, ``inference`` or ``quality``.
     model_name
         First part of every object key.
     region, role, default_bucket, model_artifacts_bucket, kms_key, model_package_group_name, code_uri, stage
@@ -318,6 +318,7 @@ def notebook_defaults(
             "RunUri": f"{data}/{kind}",
             "InputDataUrl": f"{data}/data/train-dataset/",
             "transform_input": f"{data}/data/batch-dataset/{batch_file}" if batch_file else None,
+            "ground_truth_input": f"{data}/data/ground-truth/",
         }
     if model_artifacts_bucket is not None:
         known["ArtifactsUri"] = f"s3://{model_artifacts_bucket}/{model_name}/{stage}"

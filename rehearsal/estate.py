@@ -9,9 +9,9 @@ from typing import Any
 from demo.lookout import Lookout, Run
 from ops import data
 from rehearsal.settings import ACCOUNTS
-from stacks.installation import STACKS, PipelineKind, StageName
+from stacks.installation import PIPELINE_KINDS, STACKS, StageName
 
-KINDS: tuple[PipelineKind, ...] = ("train", "inference")
+KINDS = PIPELINE_KINDS
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def operators_added(values: dict[str, Any]) -> None:
 def operators_last(folder: Path) -> None:
     """Make the operators' role after the pipelines, and change a step's code without changing what it does.
 
-    So a deployment that can't make the role has given both pipelines new code already.
+    So a deployment that can't make the role has given all pipelines new code already.
     """
     replace_text(
         folder / "stacks" / "scheduled_stage_stack.py",
@@ -199,7 +199,7 @@ def half_way(world: World, refused: Ended) -> None:
             after.stack_status == "UPDATE_ROLLBACK_COMPLETE", "ProdStack was rolled back", after.stack_status
         )
         changed = changed_and_back(world)
-        check(len(changed) == len(KINDS), "both pipelines had been changed before it failed", changed)
+        check(len(changed) == len(KINDS), "all pipelines had been changed before it failed", changed)
         check(before.tags == after.tags, "prod has its previous definitions", after.tags)
         record.note(
             f"ProdStack: {after.stack_status}; {' and '.join(changed)} had got new code; definitions, code and"

@@ -105,6 +105,7 @@ class BranchStack(cdk.Stack):
         for pipelines in self.models.values():
             role.allow(pipelines.train)
             role.allow(pipelines.inference)
+            role.allow(pipelines.quality)
         for name in names:
             self.registry.grant_approve(role.role, name, artifacts=False)
 

@@ -26,7 +26,8 @@ class DevStack(StageStack):
         for model in settings.models:
             if self.checker is not None:
                 pipelines = self.models[model.folder]
-                self.checker.allow(names_of(model), starts=pipelines.train, looks_at=[pipelines.inference])
+                looks_at = [pipelines.inference, pipelines.quality]
+                self.checker.allow(names_of(model), starts=pipelines.train, looks_at=looks_at)
         people = settings.people
         if people.data_scientists:
             role = DataScientistRole(
@@ -40,3 +41,4 @@ class DevStack(StageStack):
             for pipelines in self.models.values():
                 role.allow(pipelines.train)
                 role.allow(pipelines.inference)
+                role.allow(pipelines.quality)

@@ -12,7 +12,8 @@ from pipeline_code.definitions import image_uri, monitor_image_uri
 from stacks.section import SettingsError, suggestion
 
 StageName = Literal["dev", "staging", "prod"]
-PipelineKind = Literal["train", "inference"]
+PipelineKind = Literal["train", "inference", "quality"]
+PIPELINE_KINDS: tuple[PipelineKind, ...] = ("train", "inference", "quality")
 RetrainOn = Literal["drift", "violation", "any_failure"]
 DeliveredBy = Literal["codepipeline", "github", "jenkins"]
 # All that there can be, in the order that a commit passes them; an installation has `Settings.stages`.

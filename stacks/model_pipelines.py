@@ -1,4 +1,4 @@
-"""One model in one stage: its functions, roles and two pipelines."""
+"""One model in one stage: its functions, roles and three pipelines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from stacks.installation import Model, PipelineKind, Settings, Stage
 
 
 class ModelPipelines(Construct):
-    """The train and the inference pipeline of a model in a stage, with all that they run on.
+    """The train, inference and quality pipelines of a model in a stage, with all that they run on.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class ModelPipelines(Construct):
     features, measured
         Names of the columns that the model reads, and of what is measured of every batch: these, and the scores where
         our own monitor checks.
-    train, inference
-        The pipelines.
+    train, inference, quality
+        The pipelines; the last two have one role.
     resolver, recorder
         The functions of their Lambda steps.
     """
@@ -100,21 +100,20 @@ class ModelPipelines(Construct):
         self._provider = SageMakerPipelineProvider(
             self, "Provider", stage=stage.name, prefix=model.prefix, log_key=data.key
         )
-        self.train = self._pipeline("train", TrainRole)
-        self.inference = self._pipeline("inference", InferenceRole)
+        self.train = self._pipeline("train", self._role("TrainRole", TrainRole))
+        role = self._role("InferenceRole", InferenceRole)
+        self.inference = self._pipeline("inference", role)
+        self.quality = self._pipeline("quality", role)
 
-    def _pipeline(
-        self, kind: PipelineKind, role_class: type[TrainRole] | type[InferenceRole]
-    ) -> SageMakerPipeline:
-        stage, model, settings = self._stage, self._model, self._settings
-        title = kind.title()
-        # Names of jobs begin in the compiled definition with main's prefix.
-        compiled = model.prefix if model.branch_of is None else model.branch_of.prefix
-        role = role_class(
+    def _role(
+        self, construct_id: str, role_class: type[TrainRole] | type[InferenceRole]
+    ) -> TrainRole | InferenceRole:
+        settings = self._settings
+        return role_class(
             self,
-            f"{title}Role",
+            construct_id,
             model=self._names,
-            stage=stage.name,
+            stage=self._stage.name,
             data_bucket=self._data,
             registry=self._registry,
             functions=[self.resolver.function, self.recorder.function],
@@ -122,9 +121,14 @@ class ModelPipelines(Construct):
             network=self._network,
             isolated_processing=settings.monitor == "own",
         )
+
+    def _pipeline(self, kind: PipelineKind, role: TrainRole | InferenceRole) -> SageMakerPipeline:
+        stage, model, settings = self._stage, self._model, self._settings
+        # Names of jobs begin in the compiled definition with main's prefix.
+        compiled = model.prefix if model.branch_of is None else model.branch_of.prefix
         return SageMakerPipeline(
             self,
-            title,
+            kind.title(),
             pipeline_name=stage.pipeline_name(model, kind),
             stage=stage.name,
             definition=getattr(self._compiled, kind),
@@ -140,7 +144,7 @@ class ModelPipelines(Construct):
                 "mlops:prefix": model.prefix,
                 "mlops:kind": kind,
                 "mlops:commit": settings.commit,
-                "mlops:retrain-on": stage.retrain_on(model) if kind == "inference" else "none",
+                "mlops:retrain-on": "none" if kind == "train" else stage.retrain_on(model),
             },
             provider=self._provider,
         )
@@ -160,6 +164,8 @@ class ModelPipelines(Construct):
             "GitCommit": settings.commit,
             "DefinitionSha256": getattr(self._compiled, f"{kind}_sha256"),
         }
+        if kind == "quality":
+            return values | {"ground_truth_input": f"{data}/ground-truth/"} | self._places()
         if kind == "train":
             values |= {
                 "ArtifactsUri": f"s3://{self._registry.artifacts_bucket_name}/{model.model_name}/{stage.name}",
@@ -178,13 +184,16 @@ class ModelPipelines(Construct):
             }
             if settings.monitor == "own":  # Model Monitor's limits are in its baseline
                 values["DriftThreshold"] = str(model.thresholds.drift)
-        if self._network is not None:
-            first, second = self._network.subnets
-            (group,) = self._network.security_groups
-            values |= {"SubnetId1": first, "SubnetId2": second, "SecurityGroupId": group}
         if settings.monitor == "model-monitor":
             values["MonitorImageUri"] = settings.monitor_image_uri
-        return values
+        return values | self._places()
+
+    def _places(self) -> dict[str, str]:
+        if self._network is None:
+            return {}
+        first, second = self._network.subnets
+        (group,) = self._network.security_groups
+        return {"SubnetId1": first, "SubnetId2": second, "SecurityGroupId": group}
 
 
 def _versions(settings: Settings, stage: Stage) -> Literal["approved", "released", "any"]:

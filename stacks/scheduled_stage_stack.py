@@ -61,10 +61,13 @@ class ScheduledStageStack(StageStack):
             )
             for pipelines in self.models.values():
                 role.allow(pipelines.inference)
+                role.allow(pipelines.quality)
 
     def _run_by_itself(self, model: Model, pipelines: ModelPipelines, enabled: bool) -> None:
         names = names_of(model)
         stage = self.stage_settings.name
+        minutes = model.schedule.flexible_minutes
+        window = FlexibleWindow.up_to(minutes) if minutes else None
         scheduled = ScheduledInferencePipeline(
             pipelines,
             "Schedule",
@@ -72,11 +75,20 @@ class ScheduledStageStack(StageStack):
             stage=stage,
             pipeline=pipelines.inference,
             schedule=_schedule(model),
-            window=FlexibleWindow.up_to(model.schedule.flexible_minutes)
-            if model.schedule.flexible_minutes
-            else None,
+            window=window,
             enabled=enabled,
             alarm_topic=self.alerts.topic,
+        )
+        judged = ScheduledInferencePipeline(
+            pipelines,
+            "QualitySchedule",
+            model=names,
+            stage=stage,
+            pipeline=pipelines.quality,
+            kind="quality",
+            schedule=_schedule(model),
+            window=window,
+            enabled=enabled,
         )
         retraining = RetrainOnDriftRule(
             pipelines,
@@ -98,7 +110,7 @@ class ScheduledStageStack(StageStack):
                 "Monitoring",
                 model=names,
                 stage=stage,
-                pipelines=[pipelines.inference, pipelines.train],
+                pipelines=[pipelines.inference, pipelines.train, pipelines.quality],
                 data_bucket=self.data,
                 features=pipelines.measured,
                 alarms=[] if scheduled.alarm is None else [scheduled.alarm],
@@ -106,9 +118,13 @@ class ScheduledStageStack(StageStack):
             )
         if self.checker is not None:
             self.checker.allow(
-                names, starts=pipelines.inference, looks_at=[pipelines.train], scheduled=scheduled
+                names,
+                starts=pipelines.inference,
+                looks_at=[pipelines.train, pipelines.quality],
+                scheduled=scheduled,
             )
         self.alerts.watch(f"{model.prefix}StartDeadLetters", scheduled.dead_letter_queue)
+        self.alerts.watch(f"{model.prefix}QualityStartDeadLetters", judged.dead_letter_queue)
         if retraining.dead_letter_queue is not None:
             self.alerts.watch(f"{model.prefix}RetrainDeadLetters", retraining.dead_letter_queue)
 

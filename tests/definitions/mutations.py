@@ -15,7 +15,7 @@ Mutation = Callable[[Definition], None]
 def definition(kind: str = "train", variant: str = "default") -> Definition:
     """Return a committed definition of the model shipped."""
     found = load("mammography", variant)
-    parsed: Definition = json.loads((found.train if kind == "train" else found.inference).read_text())
+    parsed: Definition = json.loads(getattr(found, kind).read_text())
     return parsed
 
 

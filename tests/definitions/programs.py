@@ -24,17 +24,16 @@ def check_arguments(held: dict[str, Any], folder: Path) -> None:
     specification = held["Arguments"]["AppSpecification"]
     assert specification["ContainerEntrypoint"][:2] == ["python3", "-m"]
     module = importlib.import_module(specification["ContainerEntrypoint"][2])
-    arguments = [
-        sample(argument).replace("/opt/ml", str(folder)) for argument in specification["ContainerArguments"]
-    ]
+    called = [*specification["ContainerEntrypoint"][3:], *specification["ContainerArguments"]]
+    arguments = [sample(argument).replace("/opt/ml", str(folder)) for argument in called]
     # argparse would leave by SystemExit; there being no model.json is what a program says by its exit code
     assert module.main(arguments) == 2
 
 
 def check_folders(held: dict[str, Any]) -> None:
     """Assert that a step has the folders that the contract gives its program."""
-    module = held["Arguments"]["AppSpecification"]["ContainerEntrypoint"][2]
-    row = next(line for line in CONTRACT.splitlines() if line.startswith(f"| `{module}` |"))
-    inputs, outputs = (set(re.findall(r"`(\w+)`", cell)) for cell in row.split("|")[2:4])
+    program = " ".join(held["Arguments"]["AppSpecification"]["ContainerEntrypoint"][2:])
+    row = next(line for line in CONTRACT.splitlines() if line.startswith(f"| `{program}` |"))
+    inputs, outputs = (set(re.findall(r"`([\w-]+)`", cell)) for cell in row.split("|")[2:4])
     assert {one["InputName"] for one in held["Arguments"]["ProcessingInputs"]} == inputs | {"code"}
     assert {one["OutputName"] for one in held["Arguments"]["ProcessingOutputConfig"]["Outputs"]} <= outputs

@@ -9,6 +9,7 @@ import pytest
 
 from local_cloud.sagemaker.definition_rules import check_definition
 from pipeline_code.definitions import (
+    KINDS,
     image_regions,
     image_uri,
     load,
@@ -23,7 +24,7 @@ from tests.fixtures.trees import SECOND, SHIPPED
 
 ROOTS = (SHIPPED / "definitions", SECOND / "definitions")
 FILES = sorted(path for root in ROOTS for path in root.glob("*/*/*.json"))
-OURS = [(kind, variant) for variant in VARIANTS for kind in ("train", "inference")]
+OURS = [(kind, variant) for variant in VARIANTS for kind in KINDS]
 JOB_NAMES = ("ProcessingJobName", "TrainingJobName", "TransformJobName", "ModelName")
 
 FILLED = {
@@ -51,8 +52,19 @@ FILLED = {
         "GitCommit",
         "DefinitionSha256",
     },
+    "quality": {
+        "RoleArn",
+        "CodeUri",
+        "ImageUri",
+        "RunUri",
+        "DataKeyArn",
+        "ModelPackageGroupArn",
+        "ground_truth_input",
+        "GitCommit",
+        "DefinitionSha256",
+    },
 }
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, object]] = {
     "train": {
         "ProcessingInstanceType": "ml.m5.xlarge",
         "ProcessingInstanceCount": 1,
@@ -70,6 +82,7 @@ DEFAULTS = {
         "ModelVersion": "newest_approved",
         "DriftThreshold": 0.0,
     },
+    "quality": {"ProcessingInstanceType": "ml.m5.xlarge"},
 }
 
 
@@ -129,7 +142,7 @@ def test_every_variant_of_both_models_is_committed() -> None:
     # wine has an id column, which Model Monitor would take for a feature
     expected = {("mammography", variant) for variant in VARIANTS} | {("wine", "default"), ("wine", "vpc")}
     assert {(path.parts[-3], path.parts[-2]) for path in FILES} == expected
-    assert {path.name for path in FILES} == {"train.json", "inference.json"}
+    assert {path.name for path in FILES} == {"train.json", "inference.json", "quality.json"}
 
 
 def test_the_steps_of_the_train_pipeline_are_those_of_the_contract() -> None:
@@ -179,13 +192,54 @@ def test_with_model_monitor_the_conditions_wait_for_the_last_word_and_its_page()
     assert folders["report"] == written["report"] == read
 
 
+def test_the_steps_of_the_quality_pipeline_are_those_of_the_contract() -> None:
+    assert in_branches(definition("quality")) == [
+        "ResolveGroundTruth",
+        ("CheckGroundTruth", ["ModelQualityCheck", "RecordModelQuality"], []),
+    ]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ground_truth_is_judged_by_our_program_with_what_the_resolver_found(variant: str) -> None:
+    body = definition("quality", variant)
+
+    def resolved(name: str) -> dict[str, str]:
+        return get(f"Steps.Mammo-ResolveGroundTruth.OutputParameters['{name}']")
+
+    check = step(body, "ModelQualityCheck")["Arguments"]
+    assert check["AppSpecification"]["ContainerEntrypoint"] == [
+        "python3",
+        "-m",
+        "steps.model_quality",
+        "check",
+    ]
+    assert {one["InputName"]: one["S3Input"]["S3Uri"] for one in check["ProcessingInputs"]} == {
+        "code": get("Parameters.CodeUri"),
+        "predictions": resolved("predictions_uri"),
+        "ground-truth": resolved("ground_truth_uri"),
+        "evaluation": resolved("evaluation_uri"),
+        "batch": resolved("batch_uri"),
+    }
+    (output,) = check["ProcessingOutputConfig"]["Outputs"]
+    assert output["S3Output"]["S3Uri"] == run_uri("RunUri", "model-quality")
+    assert check["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 1
+    recorded = step(body, "RecordModelQuality")
+    assert recorded["DependsOn"] == ["Mammo-ModelQualityCheck"]
+    assert {name: recorded["Arguments"][name] for name in ("ground_truth_digest", "batch_digest")} == {
+        "ground_truth_digest": resolved("ground_truth_digest"),
+        "batch_digest": resolved("batch_digest"),
+    }
+    (condition,) = step(body, "CheckGroundTruth")["Arguments"]["Conditions"]
+    assert condition == {"Type": "Equals", "LeftValue": resolved("found"), "RightValue": "true"}
+
+
 @pytest.mark.parametrize(("kind", "variant"), OURS)
 def test_the_parameters_are_those_of_the_contract(kind: str, variant: str) -> None:
     parameters = definition(kind, variant)["Parameters"]
     filled, defaults = set(FILLED[kind]), dict(DEFAULTS[kind])
     if VARIANTS[variant].vpc:
         filled |= {"SubnetId1", "SubnetId2", "SecurityGroupId"}
-    if VARIANTS[variant].model_monitor:
+    if VARIANTS[variant].model_monitor and kind != "quality":
         filled.add("MonitorImageUri")
         defaults.pop("DriftThreshold", None)
     assert {p["Name"] for p in parameters if "DefaultValue" not in p} == filled
@@ -194,11 +248,13 @@ def test_the_parameters_are_those_of_the_contract(kind: str, variant: str) -> No
 
 @pytest.mark.parametrize(("kind", "variant"), OURS)
 def test_job_names_begin_with_what_the_role_is_narrowed_to(kind: str, variant: str) -> None:
+    # quality runs have the inference role
+    role = "train" if kind == "train" else "inference"
     for job in jobs(definition(kind, variant)):
         names = [job["Arguments"][key] for key in JOB_NAMES if key in job["Arguments"]]
         own = [name for name in names if isinstance(name, str)]
         assert len(own) == 1
-        assert own[0].startswith(f"mammo-severity-{kind}-")
+        assert own[0].startswith(f"mammo-severity-{role}-")
 
 
 @pytest.mark.parametrize(("kind", "variant"), OURS)
@@ -325,9 +381,14 @@ def test_a_model_is_made_of_its_versions_parts_so_that_it_can_be_tried_before_it
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("inference", "RecordPredictions"), ("quality", "RecordModelQuality")]
+)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_is_recorded_of_a_scored_batch_names_code_commit_and_definition(variant: str) -> None:
-    inputs = step(definition("inference", variant), "RecordPredictions")["Arguments"]
+def test_what_is_recorded_of_a_batch_names_code_commit_and_definition(
+    variant: str, kind: str, name: str
+) -> None:
+    inputs = step(definition(kind, variant), name)["Arguments"]
     assert {name: inputs[name] for name in ("code_uri", "git_commit", "definition_sha256")} == {
         "code_uri": get("Parameters.CodeUri"),
         "git_commit": get("Parameters.GitCommit"),

@@ -87,7 +87,7 @@ def test_refuses_a_folder_without_models(tmp_path: Path) -> None:
 
 @pytest.mark.authoring
 @pytest.mark.xdist_group("authoring-a")
-@pytest.mark.parametrize("kind", ["train", "inference"])
+@pytest.mark.parametrize("kind", ["train", "inference", "quality"])
 def test_in_a_notebook_the_same_steps_come_with_the_names_that_were_given(kind: str) -> None:
     program = (
         f"from pipeline_code.{kind}_pipeline import get_pipeline\n"
@@ -104,6 +104,7 @@ def test_in_a_notebook_the_same_steps_come_with_the_names_that_were_given(kind: 
         json.dumps(definition(kind)["Steps"])
         .replace("mammo-severity-train-", "mine-train-")
         .replace("mammo-severity-inference-data-quality", "mine-inference-data-quality-check")
+        .replace("mammo-severity-inference-model-qualit", "mine-inference-model-quality-check")
         .replace("mammo-severity-inference-", "mine-inference-")
     )
     defaults = {held["Name"]: held.get("DefaultValue") for held in body["Parameters"]}
@@ -114,6 +115,8 @@ def test_in_a_notebook_the_same_steps_come_with_the_names_that_were_given(kind: 
     assert defaults["DataKeyArn"] == LITERALS["kms_key"]
     if kind == "train":
         assert defaults["ArtifactsUri"] == "s3://artifacts/mine-model/dev"
+    elif kind == "quality":
+        assert defaults["ground_truth_input"] == "s3://data/mine-model/data/ground-truth/"
     else:
         assert (
             defaults["transform_input"] == "s3://data/mine-model/data/batch-dataset/mammo-batch-dataset.csv"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline_code.definitions import KINDS
 from tests.definitions.mutations import definition, steps_of
 from tests.definitions.programs import check_arguments, check_folders
 
@@ -14,7 +15,7 @@ def programs() -> list[Any]:
     return [
         pytest.param(held, id=f"{variant}-{held['Name']}")
         for variant in ("default", "model-monitor")
-        for kind in ("train", "inference")
+        for kind in KINDS
         for held in steps_of(definition(kind, variant)["Steps"])
         if held["Type"] == "Processing"
     ]

@@ -33,7 +33,7 @@ def without(body: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     return copied
 
 
-@pytest.mark.parametrize("kind", ["train", "inference"])
+@pytest.mark.parametrize("kind", ["train", "inference", "quality"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_safeguard_of_any_job_can_be_left_out(kind: str, variant: str) -> None:
     body = definition(kind, variant)
@@ -50,6 +50,8 @@ def test_no_safeguard_of_any_job_can_be_left_out(kind: str, variant: str) -> Non
         said = errors(
             json.dumps({**body, "Steps": without({"Steps": body["Steps"]}, ("Steps", *path))["Steps"]})
         )
+        # a network's parameters may have no other use
+        said = [line for line in said if not line.endswith("no step uses it")]
         assert len(said) == 1, (path, said)
         assert last in said[0], holder
 

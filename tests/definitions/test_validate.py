@@ -454,7 +454,7 @@ def test_takes_as_many_characters_as_sagemaker_and_not_one_more() -> None:
 
 
 @pytest.mark.parametrize("broken", [None, 5, ["x"], {}], ids=["null", "number", "list", "object"])
-@pytest.mark.parametrize("kind", ["train", "inference"])
+@pytest.mark.parametrize("kind", ["train", "inference", "quality"])
 def test_has_an_answer_whatever_part_is_broken(kind: str, broken: Any) -> None:
     body = definition(kind, "model-monitor")
     for path in paths(body):

@@ -25,7 +25,22 @@ VARIABLES = [
     "RESCORE", "CHECK_LEAD_SECONDS", "MFA_SERIAL", "MFA_CODE", "GIT_COMMIT", "REVIEW_BUCKET", "REVIEW_EXPORTS",
 ]  # fmt: skip
 ODD = [
-    *("", " ", "dev", "prod", "staging", "registry", "train", "inference", "1", "0", "-1", "1e3", "1" * 5000),
+    *(
+        "",
+        " ",
+        "dev",
+        "prod",
+        "staging",
+        "registry",
+        "train",
+        "inference",
+        "quality",
+        "1",
+        "0",
+        "-1",
+        "1e3",
+        "1" * 5000,
+    ),
     *(
         "\u00b2",
         "\u0663",

@@ -33,7 +33,9 @@ from tests.fuzz.fuzzing import files_below, fuzz, one_line
 from tests.handlers.fake_aws import FakeS3
 
 COMPILED = load("mammography", "vpc")
-DEFINITIONS = [json.loads(path.read_text()) for path in (COMPILED.train, COMPILED.inference)]
+DEFINITIONS = [
+    json.loads(path.read_text()) for path in (COMPILED.train, COMPILED.inference, COMPILED.quality)
+]
 ODD: list[Any] = [
     *(None, True, 0, -1, 1.5, 10**30, "", "x", "a\nb", "\ud800", [], {}, [None], [1], {"a": {"b": []}}),
     *({"Get": "Steps.X.Y"}, {"Get": None}, {"Std:Join": {}}, {"Std:Join": {"On": None, "Values": [1]}}),

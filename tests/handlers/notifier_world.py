@@ -42,7 +42,7 @@ def lambda_error(kind: str, message: str) -> str:
 class World:
     def __init__(self, retrain_on: str = "drift", kind: str = "inference") -> None:
         self.s3, self.sagemaker, self.sns, self.clock = FakeS3(DATA), FakeSageMaker(), FakeSns(), Clock()
-        self.pipeline = INFERENCE if kind == "inference" else TRAIN
+        self.pipeline = f"mammo-severity-{kind}-pipeline"
         tags = {
             "mlops:stage": "prod",
             "mlops:model": "model",

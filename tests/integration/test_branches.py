@@ -134,6 +134,28 @@ def test_prod_goes_on_with_mains_version_and_the_branch_scores_with_its_own(
     assert scored.rows_scored == loop.rows_in()
 
 
+def test_a_branch_judges_its_own_scores_by_mains_labels(loop: Loop, branch: OnBranch, scored: Run) -> None:
+    alerts, mains = len(loop.messages("dev")), loop.keys("dev", "state/quality/")
+    scores = [float(line.split(",")[1]) for line in branch.predictions("dev", scored)]
+    wrong = [int(score < sorted(scores)[len(scores) // 2]) for score in scores]
+    lines = "".join(f"{number},{label}\n" for number, label in enumerate(wrong, 1))
+    truth = loop.put("dev", "data/ground-truth/mammo-batch-dataset.csv", lines)
+    bucket, key = truth.removeprefix("s3://").split("/", 1)
+    try:
+        run = branch.run("dev", "quality")
+        assert run.outcome.status == "Succeeded", run.outcome.in_words()
+        (found,) = [key for key in branch.keys("dev", "state/quality/") if not key.endswith(".tries.json")]
+        record = branch.read_json(f"s3://{bucket}/{found}", "dev")
+    finally:
+        loop.client("dev", "s3").delete_object(Bucket=bucket, Key=key)
+    assert (record["verdict"], record["ground_truth_uri"]) == ("loss", truth)
+    assert record["report_uri"].startswith(f"s3://{bucket}/{branch.model.model_name}/quality/")
+    assert loop.keys("dev", "state/quality/") == mains
+    # whoever runs a branch follows it, and nothing retrains in dev
+    time.sleep(QUIET_SECONDS)
+    assert len(loop.messages("dev")) == alerts
+
+
 def test_nothing_changed_in_the_registry(
     loop: Loop, registry_before: dict[str, Any], branch: OnBranch, scored: Run
 ) -> None:

@@ -165,14 +165,15 @@ def test_staging_scores_by_a_schedule_and_sees_a_drift_through(
     assert "  retraining not_started because the run was a check" in said
     assert "  alert sent: [staging] mammography-severity-model: check: data drift in " in said
     scheduler = builds.loop.client("staging", "scheduler")
-    assert [one["Name"] for one in scheduler.list_schedules()["Schedules"]] == [
-        "mammo-severity-staging-inference"
+    assert sorted(one["Name"] for one in scheduler.list_schedules()["Schedules"]) == [
+        "mammo-severity-staging-inference",
+        "mammo-severity-staging-quality",
     ]
 
 
 def test_prod_without_an_approved_version_checks_what_is_deployed(promoted: dict[str, str]) -> None:
     said = promoted["prod without a version"]
-    assert "prod: 2 pipelines have the definitions and code of commit 000000000000" in said
+    assert "prod: 3 pipelines have the definitions and code of commit 000000000000" in said
     assert "no version of mammo-severity-model-package is approved for it yet" in said
 
 

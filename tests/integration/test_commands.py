@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ops import data
 from pipeline_code.mammography import dataset
 from tests.integration.conftest import PEOPLE
 from tests.integration.loop import Loop
@@ -160,6 +161,33 @@ def test_upload_puts_what_a_stage_trains_on_and_the_batches(loop: Loop, desk: De
     bucket = loop.stage("prod").data_bucket_name
     uri = f"s3://{bucket}/mammography-severity-model/data/train-dataset/mammo-train-dataset-part2.csv"
     assert f"  {uri}" in done.stdout.splitlines()
+    assert "ground-truth" not in done.stdout
+
+
+def test_upload_takes_the_ground_truth_of_batches_along_and_a_run_judges_what_is_named(
+    loop: Loop, desk: Desk, tmp_path: Path
+) -> None:
+    for name in ("mammo-train-dataset-part1.csv", *data.batch_files(loop.model)):
+        shutil.copy(loop.files / name, tmp_path / name)
+    folder = tmp_path / "ground-truth"
+    (folder / "mammo-batch-dataset-outliers.csv").mkdir(parents=True)
+    (folder / "mammo-batch-dataset.csv").write_text("1,0\n")
+    (folder / "mammo-batch-dataset-outliers.csv" / "monday.csv").write_text("1,1\n")
+    (folder / "of-another-model.csv").write_text("1,1\n")
+    done = desk.make("upload", STAGE="dev", DATA=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    home = f"s3://{loop.stage('dev').data_bucket_name}/mammography-severity-model/data/ground-truth"
+    assert [line.strip() for line in done.stdout.splitlines() if "ground-truth" in line] == [
+        f"{home}/mammo-batch-dataset-outliers.csv/monday.csv",
+        f"{home}/mammo-batch-dataset.csv",
+    ]
+    loop.put("dev", "data/ground-truth/unscored.csv", "1,0\n")
+    judged = desk.make("run", PIPELINE="quality", STAGE="dev", INPUT="unscored.csv")
+    assert judged.returncode == 1
+    assert (
+        "mammo-severity-quality-pipeline failed at Mammo-ResolveGroundTruth: BatchNotScored: the batch s3://"
+        in judged.stdout.splitlines()[-1]
+    )
 
 
 def test_files_that_are_not_prepared_are_named(desk: Desk, tmp_path: Path) -> None:
@@ -178,7 +206,7 @@ def test_files_that_are_not_prepared_are_named(desk: Desk, tmp_path: Path) -> No
         (
             ["run"],
             {"STAGE": "dev", "PIPELINE": "score"},
-            "run: PIPELINE must be train or inference, got 'score'",
+            "run: PIPELINE must be train, inference or quality, got 'score'",
         ),
         (["approve"], {}, "approve: VERSION is missing; see the numbers with: make versions"),
         (
@@ -190,6 +218,16 @@ def test_files_that_are_not_prepared_are_named(desk: Desk, tmp_path: Path) -> No
             ["run"],
             {"PIPELINE": "train", "STAGE": "dev", "VERSION": "1"},
             "run: VERSION is for PIPELINE=inference: training makes a version of its own",
+        ),
+        (
+            ["run"],
+            {"PIPELINE": "quality", "STAGE": "prod", "VERSION": "1"},
+            "run: VERSION is for PIPELINE=inference: ground truth judges the version that scored its batch",
+        ),
+        (
+            ["run"],
+            {"PIPELINE": "quality", "STAGE": "prod", "RESCORE": "true"},
+            "run: RESCORE is for PIPELINE=inference: ground truth that INPUT names is judged again anyway",
         ),
     ],
 )

@@ -104,6 +104,31 @@ def test_a_data_scientist_changes_nothing_by_hand_and_cannot_touch_prod(loop: Lo
     assert [what for what, call in calls.items() if not is_denied(call)] == []
 
 
+def test_an_operator_has_ground_truth_judged_in_prod_and_reads_what_was_found(
+    loop: Loop, operator: Any
+) -> None:
+    stage = loop.stage("prod")
+    batch = loop.put_batch("prod")
+    assert loop.score("prod", batch).outcome.status == "Succeeded"
+    name = batch.partition("/data/batch-dataset/")[2]
+    lines = [f"{number},{number % 2}" for number in range(1, 6)]
+    truth = loop.put("prod", f"data/ground-truth/{name}", "\n".join(lines) + "\n")
+    sagemaker = operator.client("sagemaker")
+    started = sagemaker.start_pipeline_execution(
+        PipelineName=stage.pipeline_name(loop.model, "quality"),
+        PipelineParameters=[{"Name": "ground_truth_input", "Value": truth}],
+    )
+    run = loop.follow("judged by grace", "prod", started["PipelineExecutionArn"])
+    assert run.outcome.status == "Succeeded", run.outcome.in_words()
+    assert sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=run.outcome.execution_arn)
+    home = f"{loop.model.model_name}/quality/{run.outcome.execution_id}/model-quality"
+    report = operator.client("s3").get_object(Bucket=stage.data_bucket_name, Key=f"{home}/model-quality.json")
+    found = json.loads(report["Body"].read())
+    assert (found["verdict"], found["action"], found["rows"]["joined"]) == ("not_enough", "wait", 5)
+    key = truth.removeprefix(f"s3://{stage.data_bucket_name}/")
+    assert is_denied(lambda: operator.client("s3").get_object(Bucket=stage.data_bucket_name, Key=key))
+
+
 def test_an_operator_runs_inference_in_prod_but_neither_trains_nor_approves(
     loop: Loop, operator: Any
 ) -> None:

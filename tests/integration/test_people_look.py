@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stacks.installation import PipelineKind, StageName
+from stacks.installation import PIPELINE_KINDS, PipelineKind, StageName
 from tests.integration.loop import Loop
 from tests.integration.processes import programs_of
 
@@ -74,7 +74,7 @@ def looked_at(session: Any, loop: Loop, stage: StageName, kind: PipelineKind, ar
     }
 
 
-@pytest.mark.parametrize("kind", ["train", "inference"])
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 def test_a_data_scientist_sees_a_pipeline_and_what_ran(loop: Loop, ada: Any, kind: PipelineKind) -> None:
     arn = loop.start("dev", kind, {"transform_input": loop.put_batch("dev")} if kind == "inference" else {})
     loop.client("dev", "sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)

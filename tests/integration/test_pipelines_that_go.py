@@ -15,11 +15,12 @@ from aws_cdk import aws_lambda as lambda_
 import cdk_mlops as mlops
 from local_cloud.cloud import LocalCloud
 from local_cloud.deployer import deploy, destroy
+from stacks.installation import PIPELINE_KINDS
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-c")]
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
-NAMES = ("mammo-severity-train-pipeline", "mammo-severity-inference-pipeline")
+NAMES = tuple(f"mammo-severity-{kind}-pipeline" for kind in PIPELINE_KINDS)
 DEFINITION = {
     "Version": "2020-12-01",
     "Parameters": [],
@@ -48,7 +49,7 @@ def sagemaker(cloud: LocalCloud) -> Any:
 
 
 def assembly(folder: Path, *, adopt: bool) -> Path:
-    """Write a stack with both pipelines, each of which waits for a few seconds."""
+    """Write a stack with all pipelines, each of which waits for a few seconds."""
     definition = folder / "definition.json"
     definition.write_text(json.dumps(DEFINITION))
     app = cdk.App(outdir=str(folder / "cdk.out"), analytics_reporting=False)
@@ -102,12 +103,13 @@ def test_a_pipeline_that_was_taken_over_stays_without_our_tags(
         sagemaker.delete_pipeline(PipelineName=name, ClientRequestToken="y" * 32)
 
 
-def test_a_run_is_stopped_before_its_pipeline_is_deleted(
+def test_runs_are_stopped_before_their_pipelines_are_deleted(
     cloud: LocalCloud, sagemaker: Any, tmp_path: Path
 ) -> None:
     folder = assembly(tmp_path, adopt=False)
     deploy(cloud, folder)
-    sagemaker.start_pipeline_execution(PipelineName=NAMES[1])
+    for name in NAMES[1:]:
+        sagemaker.start_pipeline_execution(PipelineName=name)
     destroy(cloud, folder)
     assert sagemaker.list_pipelines()["PipelineSummaries"] == []
 

@@ -13,7 +13,7 @@ import pytest
 from cdk_mlops import ALLOW_DESTROY
 from local_cloud.deployer import DeploymentError, deploy, destroy
 from pipeline_code import definitions
-from stacks.installation import PipelineKind
+from stacks.installation import PIPELINE_KINDS, PipelineKind
 from tests.integration.loop import Loop
 from tests.integration.processes import programs_of
 from tests.stacks.installations import synthesized
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("integration-a")]
 
 THROW_AWAY = {"models": [{"folder": "mammography"}], "throw_away": True}
 FLAG: dict[str, Any] = {ALLOW_DESTROY: True}
-KINDS: tuple[PipelineKind, ...] = ("train", "inference")
+KINDS = PIPELINE_KINDS
 
 
 @pytest.fixture(scope="module")

@@ -228,3 +228,27 @@ def test_drift_that_is_delivered_is_told_once_and_fails_nothing(inside: Loop) ->
     assert "there is no training data below s3://" in decision["reason"]
     assert decision["reason"] in alert["body"]
     assert inside.executions("prod", "train") == []
+
+
+def test_a_loss_is_found_in_the_network_and_says_why_nothing_could_be_trained(inside: Loop) -> None:
+    batch = inside.put_batch("prod")
+    scored = inside.score("prod", batch)
+    scores = [float(line.split(",")[1]) for line in inside.predictions("prod", scored)]
+    wrong = [int(score < sorted(scores)[len(scores) // 2]) for score in scores]
+    lines = "".join(f"{number},{label}\n" for number, label in enumerate(wrong, 1))
+    inside.put("prod", f"data/ground-truth/{batch.partition('/data/batch-dataset/')[2]}", lines)
+    run = inside.run("prod", "quality")
+    assert run.outcome.status == "Succeeded", run.outcome.in_words()
+    decision = inside.decision("prod", run)
+    assert (decision["decision"], decision["cause"]) == ("not_started", "model_quality")
+    (alert,) = inside.alerts(run)
+    assert "version 1 has an AUC of " in alert["subject"]
+    assert f"No retraining was started: {decision['reason']}." in alert["body"]
+    assert "there is no training data below s3://" in decision["reason"]
+    assert inside.executions("prod", "train") == []
+    jobs = inside.client("prod", "sagemaker").list_processing_jobs()["ProcessingJobSummaries"]
+    (name,) = [job["ProcessingJobName"] for job in jobs if "-model-qualit" in job["ProcessingJobName"]]
+    described = inside.client("prod", "sagemaker").describe_processing_job(ProcessingJobName=name)
+    network = described["NetworkConfig"]
+    assert network["EnableNetworkIsolation"] is True
+    assert len(network["VpcConfig"]["Subnets"]) == 2

@@ -93,6 +93,7 @@ def test_the_dashboard_draws_what_the_functions_write() -> None:
             "LargestDistance",
             "DriftedInARow",
         ),
+        *("AucByGroundTruth", "AucAtTraining", "RowsLabelled", "ModelQualityLost"),
         *("feature_baseline_drift_Age", "feature_non_null_Age"),
         *("feature_baseline_drift_gr\\xf6\\xdfe", "feature_non_null_gr\\xf6\\xdfe"),
     }

@@ -82,7 +82,8 @@ def test_fails_when_more_batches_must_have_drifted_than_are_looked_at(
 
 
 @pytest.mark.parametrize(
-    ("retrain_on", "counted"), [("drift", ["drift"]), ("violation", ["drift", "violation"])]
+    ("retrain_on", "counted"),
+    [("drift", ["drift", "model_quality"]), ("violation", ["drift", "violation", "model_quality"])],
 )
 def test_findings_that_count_reach_the_function_for_this_model_and_stage_only(
     retrain_on: Any, counted: list[str]

@@ -287,6 +287,7 @@ def test_operators_read_results_and_alerts_of_their_models_but_no_training_data(
     read = next(one for one in document if one["Action"] == "s3:GetObject")
     assert [one["Fn::Join"][1][-1].split("/", 1)[1] for one in read["Resource"]] == [
         "mammography-severity-model/inference/*",
+        "mammography-severity-model/quality/*",
         "mammography-severity-model/state/*",
         "_unknown/state/alerts/*",
     ]

@@ -116,3 +116,33 @@ def test_fails_with_more_retries_than_scheduler_takes() -> None:
     assert scheduled(BatchSchedule.every(1, "day"), retries=185)
     with pytest.raises(ValueError, match="retries must be a whole number from 0 to 185, got 186"):
         scheduled(BatchSchedule.every(1, "day"), retries=186)
+
+
+def test_a_quality_pipeline_gets_a_schedule_and_a_role_of_its_own_and_no_alarm_for_silence() -> None:
+    stack, judged = scheduled(BatchSchedule.every(1, "day"), kind="quality")
+    pipeline = SageMakerPipeline.from_pipeline_name(stack, "Scoring", "other-pipeline")
+    ScheduledInferencePipeline(
+        stack,
+        "Scored",
+        model=MAMMO,
+        stage="prod",
+        pipeline=pipeline,
+        schedule=BatchSchedule.every(1, "day"),
+        silence_alarm=False,
+    )
+    template = template_of(stack)
+    assert judged.alarm is None
+    assert not [one for one in template["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    found = {
+        kind: sorted(one["Properties"][name] for one in template["Resources"].values() if one["Type"] == kind)
+        for kind, name in (("AWS::Scheduler::Schedule", "Name"), ("AWS::IAM::Role", "RoleName"))
+    }
+    assert found == {
+        "AWS::Scheduler::Schedule": ["mammo-severity-prod-inference", "mammo-severity-prod-quality"],
+        "AWS::IAM::Role": ["mammo-severity-prod-quality-scheduler", "mammo-severity-prod-scheduler"],
+    }
+
+
+def test_fails_with_another_kind() -> None:
+    with pytest.raises(ValueError, match=r"^kind must be one of inference, quality"):
+        scheduled(BatchSchedule.every(1, "day"), kind="train")

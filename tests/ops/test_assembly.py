@@ -34,7 +34,9 @@ def held(archive: bytes, name: str) -> Any:
 
 def test_a_stacks_pipelines_are_told_with_their_tags(folder: Path) -> None:
     found = assembly.find(folder, "ProdStack")
-    assert sorted(found.pipelines) == ["mammo-severity-inference-pipeline", "mammo-severity-train-pipeline"]
+    assert sorted(found.pipelines) == [
+        f"mammo-severity-{kind}-pipeline" for kind in ("inference", "quality", "train")
+    ]
     assert found.commit == "0" * 40
     assert {len(sha256) for sha256 in found.definitions.values()} == {64}
 

@@ -17,6 +17,9 @@ import pytest
 from ops import assembly, promotions
 from ops.errors import CommandError
 from ops.promotions import Promotion, Promotions, path_to_now, target
+from ops.rollback import tags_now
+from stacks.settings import load
+from tests.stacks.installations import SETTINGS
 from tests.stacks.installations import assembly as synthesized
 
 BUCKET = "data"
@@ -288,3 +291,31 @@ def test_the_table_tells_rollbacks_and_what_is_deployed() -> None:
 
 def test_the_table_of_a_stage_without_records_says_how_they_come() -> None:
     assert promotions.table([], {}).startswith("no promotion has been recorded yet")
+
+
+class Checked:
+    """A stage's SageMaker, as a checker sees it that may read the tags of some pipelines."""
+
+    def __init__(self, *kinds: str) -> None:
+        self.readable = kinds
+
+    def list_tags(self, *, ResourceArn: str) -> dict[str, Any]:  # noqa: N803
+        if not any(f"-{kind}-pipeline" in ResourceArn for kind in self.readable):
+            error = {"Error": {"Code": "AccessDeniedException", "Message": f"no {ResourceArn}"}}
+            raise botocore.exceptions.ClientError(error, "ListTags")
+        return {"Tags": [{"Key": "mlops:commit", "Value": "a"}]}
+
+
+def test_a_checker_from_before_there_were_quality_pipelines_tells_what_it_may_read() -> None:
+    installation = load(SETTINGS["default"])
+    stage = installation.stage("prod")
+    old = promotion(1, "a")
+    tags = tags_now(installation, stage, Checked("train", "inference"), [old])
+    assert {name: found is not None for name, found in tags.items()} == {
+        "mammo-severity-inference-pipeline": True,
+        "mammo-severity-quality-pipeline": False,
+        "mammo-severity-train-pipeline": True,
+        "train": False,
+    }
+    with pytest.raises(CommandError, match=r"no arn:aws:sagemaker:.*train-pipeline"):
+        tags_now(installation, stage, Checked("inference", "quality"), [old])

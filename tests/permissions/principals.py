@@ -11,8 +11,7 @@ from tests.permissions.world import REGION, STAGES, STRANGER, Installation, Mode
 
 EVERYTHING = Statement.of({"Effect": "Allow", "Action": "*", "Resource": "*"}, "AdministratorAccess")
 JENKINS = "555555555555"
-_ARTICLE = {"Train": "a", "Inference": "an"}
-_OTHER = {"Train": "Inference", "Inference": "Train"}
+_ARTICLE = {"Train": "a", "Inference": "an", "Quality": "a"}
 SERVICES = (
     "sagemaker",
     "lambda",
@@ -70,9 +69,10 @@ def _roles(estate: Estate) -> Sequence[Principal]:
         known = stage if stage in STAGES else None
         own = Principal(name, role.caller, tuple(role.identity), groups, known, model, arn)
         found.append(own)
-        for kind in ("Train", "Inference") if purpose == "provider" else ():
-            # CloudFormation takes each pipeline's policy away with the pipeline: the other must do alone.
-            part = tuple(one for one in role.identity if f"{_OTHER[kind]}ProviderPolicy" not in one.source)
+        for kind in _ARTICLE if purpose == "provider" else ():
+            # CloudFormation takes each pipeline's policy away with the pipeline: each other must do alone.
+            gone = [f"{other}ProviderPolicy" for other in _ARTICLE if other != kind]
+            part = tuple(one for one in role.identity if not any(policy in one.source for policy in gone))
             alone = (f"{groups[0]} of {_ARTICLE[kind]} {kind.lower()} pipeline",)
             found.append(Principal(f"{name} for {kind.lower()}", role.caller, part, alone, known, model, arn))
         trusted = any(

@@ -167,12 +167,12 @@ class Things:
         check = arn("scheduler", f"schedule/default/mlops-check-{stage}-1")
         self._add("check schedules", "schedule", check, account, stage=stage)
         for model in self._models_of(stage):
-            schedule = arn("scheduler", f"schedule/default/{model.prefix}-{stage}-inference")
-            self._add("schedule", "schedule", schedule, account, stage=stage, model=model)
-            if stage != "dev":
-                queue = self._triggers.queue_of_schedule(f"{model.prefix}-{stage}-inference", account)
-                if queue:
-                    self._add("schedule's dead letters", "queue", queue, account, stage=stage, model=model)
+            for noun, kind in (("schedule", "inference"), ("quality schedule", "quality")):
+                name = f"{model.prefix}-{stage}-{kind}"
+                schedule = arn("scheduler", f"schedule/default/{name}")
+                self._add(noun, "schedule", schedule, account, stage=stage, model=model)
+                if stage != "dev" and (queue := self._triggers.queue_of_schedule(name, account)):
+                    self._add(f"{noun}'s dead letters", "queue", queue, account, stage=stage, model=model)
         self._add("network", "interface", arn("ec2", "network-interface/eni-1"), account, stage=stage)
         for place in ("subnet/subnet-0123456789abcdef0", "subnet/subnet-0123456789abcdef1"):
             self._add("network", "place", arn("ec2", place), account, stage=stage)
@@ -234,6 +234,10 @@ class Things:
                 own = arn(f"{job}-job/{jobs}-{kind}-x-{RUN}")
                 self._add(f"{kind} {job} jobs", f"{job} job", own, account, **its)
             self._add(f"{kind} models", "model", arn(f"model/{jobs}-{kind}-x-{RUN}"), account, **its)
+        # its jobs are of the inference role
+        pipeline = f"pipeline/{installation.pipeline(model, 'quality', stage)}"
+        self._add("quality pipeline", "pipeline", arn(pipeline), account, **its)
+        self._add("quality pipeline", "execution", arn(f"{pipeline}/execution/{RUN}"), account, **its)
 
     def _topic(self, noun: str, alias: str, stage: str | None, account: str) -> None:
         for stack in self.estate.stacks:

@@ -48,7 +48,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
         "alerts explain any pipeline of the stage that fails",
         f"{_REFERENCE}/list_amazonsagemaker.html",
     ),
-    r"pipeline/<prefix>-(train|inference)-pipeline/execution/\*": (
+    r"pipeline/<prefix>-(train|inference|quality)-pipeline/execution/\*": (
         "executions of one pipeline: their ids aren't known",
         f"{_REFERENCE}/list_amazonsagemaker.html",
     ),

@@ -16,7 +16,7 @@ import pytest
 
 from ops.iam.templates import Template
 from stacks.branch import Branch
-from stacks.installation import Model, Settings
+from stacks.installation import PIPELINE_KINDS, Model, Settings
 from stacks.section import SettingsError
 from stacks.settings import load
 from tests.fixtures.trees import two_models
@@ -138,7 +138,7 @@ def test_it_runs_the_bytes_that_main_runs() -> None:
         return {p["Tags"]["mlops:kind"]: p for p in resources(found, "Custom::SageMakerPipeline").values()}
 
     main, branch = pipelines(template("default", "DevStack")), pipelines(branch_template())
-    for kind in ("train", "inference"):
+    for kind in PIPELINE_KINDS:
         for key in ("DefinitionKey", "CodeHash", "CodeKey"):
             assert branch[kind][key] == main[kind][key]
         assert branch[kind]["Tags"]["mlops:definition"] == main[kind]["Tags"]["mlops:definition"]
@@ -155,6 +155,11 @@ def test_it_reads_mains_data_and_writes_below_its_own_prefix() -> None:
     train, inference = pipelines["train"], pipelines["inference"]
     assert train["InputDataUrl"] == f"{data}/mammography-severity-model/data/train-dataset/"
     assert inference["transform_input"].startswith(f"{data}/mammography-severity-model/data/batch-dataset/")
+    truths = f"{data}/mammography-severity-model/data/ground-truth/"
+    assert (pipelines["quality"]["ground_truth_input"], pipelines["quality"]["RunUri"]) == (
+        truths,
+        f"{own}/quality",
+    )
     assert (train["RunUri"], train["ArtifactsUri"]) == (f"{own}/train", f"{own}/dev")
     key = "arn:aws:kms:us-east-1:111111111111:alias/mlops-dev-data"
     assert {train["DataKeyArn"], train["ArtifactsKeyArn"], inference["DataKeyArn"]} == {key}
@@ -172,7 +177,7 @@ def test_all_of_it_goes_with_the_stack_and_in_an_order_that_works() -> None:
     assert group in found[cleanup]["DependsOn"]
     writers = ("Custom::SageMakerPipeline", "AWS::Lambda::Function")
     others = [key for key, one in found.items() if one["Type"] in writers and "Cleanup" not in key]
-    assert len(others) == 5
+    assert len(others) == 6
     assert all(cleanup in found[key]["DependsOn"] for key in others)
 
 
@@ -250,11 +255,12 @@ def belongings(model: Model) -> Iterator[Call]:
         yield Call(
             f"sagemaker:{verb}ModelPackage", f"{sagemaker}:model-package/{model.model_package_group}/1"
         )
-    for train_or_inference in ("train", "inference"):
-        pipeline = f"{sagemaker}:pipeline/{model.prefix}-{train_or_inference}-pipeline"
+    for kind in PIPELINE_KINDS:
+        pipeline = f"{sagemaker}:pipeline/{model.prefix}-{kind}-pipeline"
         for verb in ("StartPipelineExecution", "UpdatePipeline", "DeletePipeline"):
             yield Call(f"sagemaker:{verb}", pipeline)
         yield Call("sagemaker:StopPipelineExecution", f"{pipeline}/execution/abcdefghijkl")
+    for train_or_inference in ("train", "inference"):
         purpose = f"role/mlops/dev/{train_or_inference}/{model.prefix}-dev-{train_or_inference}"
         yield Call("iam:PassRole", f"arn:aws:iam::111111111111:{purpose}")
     for name in ("model-resolver", "run-recorder", "pipeline-provider"):
@@ -262,7 +268,7 @@ def belongings(model: Model) -> Iterator[Call]:
         yield Call("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:{function}")
         yield Call("logs:PutLogEvents", f"{logs}:/aws/lambda/{function}:log-stream:x")
     bucket = f"arn:aws:s3:::{stage.data_bucket_name}"
-    for folder in ("train", "inference", "scripts", "state/scored", "dev", "checks"):
+    for folder in ("train", "inference", "quality", "scripts", "state/scored", "dev", "checks"):
         for verb in ("Get", "Put", "Delete"):
             yield Call(f"s3:{verb}Object", f"{bucket}/{model.model_name}/{folder}/abcdefghijkl/x")
         yield Call("s3:DeleteObjectVersion", f"{bucket}/{model.model_name}/{folder}/abcdefghijkl/x")
@@ -329,7 +335,7 @@ def test_a_branch_of_two_models_has_both(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("MLOPS_DEFINITIONS", str(two_models(tmp_path)))
     found = synthesized({}, branch="x").get_stack_artifact("DevStack").template
     assert len(resources(found, "Custom::ModelCleanup")) == 2
-    assert len(resources(found, "Custom::SageMakerPipeline")) == 4
+    assert len(resources(found, "Custom::SageMakerPipeline")) == 6
     renamed = [p["RenameJobs"] for p in resources(found, "Custom::SageMakerPipeline").values()]
     assert {old for names in renamed for old in names} == {"mammo-severity", "wine-quality"}
     assert findings(found) == []
@@ -347,7 +353,7 @@ def test_the_installation_of_main_is_not_changed_by_there_being_branches() -> No
 def test_a_branch_of_any_installation_synthesizes_with_narrow_policies(installation: str) -> None:
     found = synthesized(SETTINGS[installation], branch=TREES).get_stack_artifact("DevStack")
     assert findings(found.template) == []
-    (train, _) = resources(found.template, "Custom::SageMakerPipeline").values()
+    train, *_ = resources(found.template, "Custom::SageMakerPipeline").values()
     shared = "-dev" if installation == "one-account" else ""
     assert train["PipelineName"].startswith(f"mammo-severity--feature-f-5a33e0{shared}-")
 

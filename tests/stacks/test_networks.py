@@ -26,9 +26,9 @@ def made(stack: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_both_pipelines_run_in_the_network_of_their_stage(stack: str) -> None:
+def test_all_pipelines_run_in_the_network_of_their_stage(stack: str) -> None:
     pipelines = resources(template("new-network", stack), "Custom::SageMakerPipeline").values()
-    assert len(pipelines) == 2
+    assert len(pipelines) == 3
     for one in pipelines:
         assert one["ParameterDefaults"].items() >= made(stack).items()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cdk_mlops import ALLOW_DESTROY
+from stacks.installation import PIPELINE_KINDS
 from stacks.settings import load
 from tests.fixtures.trees import two_models
 from tests.fixtures.wheels import build_wheel, keep, pin
@@ -30,7 +31,7 @@ def pipelines(installation: str, stack: str) -> dict[str, dict[str, Any]]:
     return {str(one["Tags"]["mlops:kind"]): one for one in found}
 
 
-@pytest.mark.parametrize("kind", ["train", "inference"])
+@pytest.mark.parametrize("kind", PIPELINE_KINDS)
 @pytest.mark.parametrize("installation", ["default", "full", "model-monitor", "elsewhere"])
 def test_dev_and_prod_run_the_same_bytes(installation: str, kind: str) -> None:
     dev, prod = (pipelines(installation, stack)[kind] for stack in ("DevStack", "ProdStack"))
@@ -129,13 +130,37 @@ def test_settings_reach_the_pipelines() -> None:
 
 
 def test_only_prod_is_scheduled_and_retrains_by_itself() -> None:
-    assert len(resources(template("default", "ProdStack"), "AWS::Scheduler::Schedule")) == 1
+    schedules = resources(template("default", "ProdStack"), "AWS::Scheduler::Schedule").values()
+    started = {one["Name"]: one["Target"]["Arn"].rpartition("/")[2] for one in schedules}
+    assert started == {
+        f"mammo-severity-prod-{kind}": f"mammo-severity-{kind}-pipeline" for kind in ("inference", "quality")
+    }
+    assert len({json.dumps([one["ScheduleExpression"], one["State"]]) for one in schedules}) == 1
+    roles = {json.dumps(one["Target"]["RoleArn"]) for one in schedules}
+    assert len(roles) == 2
     assert not resources(template("default", "DevStack"), "AWS::Scheduler::Schedule")
     tags = {
-        stack: pipelines("default", stack)["inference"]["Tags"]["mlops:retrain-on"]
+        (stack, kind): pipelines("default", stack)[kind]["Tags"]["mlops:retrain-on"]
         for stack in ("DevStack", "ProdStack")
+        for kind in PIPELINE_KINDS
     }
-    assert tags == {"DevStack": "none", "ProdStack": "drift"}
+    assert tags == {
+        **dict.fromkeys([("DevStack", kind) for kind in PIPELINE_KINDS], "none"),
+        ("ProdStack", "train"): "none",
+        ("ProdStack", "inference"): "drift",
+        ("ProdStack", "quality"): "drift",
+    }
+
+
+def test_the_quality_pipeline_has_the_inference_role_and_looks_below_the_models_data() -> None:
+    found = pipelines("default", "ProdStack")
+    assert found["quality"]["RoleArn"] == found["inference"]["RoleArn"]
+    defaults, bucket = found["quality"]["ParameterDefaults"], "sagemaker-mlops-prod-222222222222-us-east-1"
+    home = f"s3://{bucket}/mammography-severity-model"
+    assert (defaults["RunUri"], defaults["ground_truth_input"]) == (
+        f"{home}/quality",
+        f"{home}/data/ground-truth/",
+    )
 
 
 def test_nobody_gets_a_role_unless_the_settings_name_them() -> None:
@@ -217,7 +242,7 @@ def test_two_models_share_what_is_shared_and_nothing_else(
     monkeypatch.setenv("MLOPS_DEFINITIONS", str(two_models(tmp_path)))
     found = synthesized({})
     prod = found.get_stack_by_name("ProdStack").template
-    assert len(resources(prod, "Custom::SageMakerPipeline")) == 4
+    assert len(resources(prod, "Custom::SageMakerPipeline")) == 6
     assert len(resources(prod, "AWS::S3::Bucket")) == 2  # the data, and the logs of who asked for them
     for kind in ("AWS::S3::BucketPolicy", "AWS::KMS::Key"):
         both, one = resources(prod, kind), resources(template("default", "ProdStack"), kind)

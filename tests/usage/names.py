@@ -11,7 +11,7 @@ _BUILDS = re.compile(rf"mlops-(?:(?:delivery-)(?!pipeline))?(.+?)(?:-(?:{_STAGES
 # The models of the tests' installations, longest names first; a branch appends two hyphens and more.
 _MODELS = re.compile(
     r"(?:mammo-severity-model-package|wine-quality-model-package|mammography-severity-model|wine-quality-model"
-    r"|mammo-severity|wine-quality)(?:--[a-z0-9]+(?:-(?!(?:dev|staging|prod|train|inference)\b)[a-z0-9]+)*)?"
+    r"|mammo-severity|wine-quality)(?:--[a-z0-9]+(?:-(?!(?:dev|staging|prod|train|inference|quality)\b)[a-z0-9]+)*)?"
 )
 # In this order: what a bucket is for first, then what differs within its name or key.
 _REPLACED: Sequence[tuple[re.Pattern[str], str]] = tuple(
@@ -29,7 +29,7 @@ _REPLACED: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", "ID"),
         (r"\b[0-9a-f]{64}\b", "SHA256"),
         (r"\d{8}T\d{6}Z-[0-9a-f]+", "ID"),
-        (r"(/execution|/train|/inference|/checks|/STAGE)/[a-z0-9]{12}(?=/|$|-|\.)", r"\1/ID"),
+        (r"(/execution|/train|/inference|/quality|/checks|/STAGE)/[a-z0-9]{12}(?=/|$|-|\.)", r"\1/ID"),
         (r":key/[^*/]+$", ":key/WITHOUT-ALIAS"),
         (rf"/(?:{_STAGES})/", "/STAGE/"),
         (rf"-(?:{_STAGES})(?=-|/|:|$)", ""),
@@ -46,7 +46,7 @@ _OF_RUNS: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"(MODEL-(?:train|inference))-(?!pipeline)[^/:]+", r"\1-JOB"),
         (r"(/scripts/SHA256)/.+", r"\1/CODE"),
         (r"(/data/[^/]+)/.+", r"\1/FILE"),
-        (r"(/state/[^/]+|/_state/[^/]+)/.+", r"\1/NAME"),
+        (r"(/state/[^/]+|/_state/[^/]+)/.+?(\.tries\.json)?$", r"\1/NAME\2"),
         (r"(/(?:predictions|prepared))/.+", r"\1/FILE"),
         (r"(/checks/batches)/.+", r"\1/ID/FILE"),
         (r"(/_promotions)/[^/]+/", r"\1/ID/"),

@@ -92,6 +92,7 @@ class BatchMonitoring(Construct):
                 [self._text(data_bucket), self._states([*alarms, self.alarm])],
                 [self._batches(), self._distance(drifted_batches)],
                 *([[self._drift(features), self._completeness(features)]] if features else []),
+                [self._ground_truth(), self._labels()],
                 [self._runs(pipelines), self._rows()],
             ],
         )
@@ -121,19 +122,20 @@ class BatchMonitoring(Construct):
         )
 
     def _text(self, data_bucket: DataBucket) -> cloudwatch.TextWidget:
-        reports = f"s3://{data_bucket.bucket_name}/{self._model.model_name}/inference/<run>/data-quality/report.html"
+        home = f"s3://{data_bucket.bucket_name}/{self._model.model_name}"
         return cloudwatch.TextWidget(
             width=_HALF,
-            height=4,
+            height=5,
             markdown=(
                 f"# {self._model.model_name}, {self._stage}\n"
                 "What happened to the batches, a day a point. Each failed run and each finding has sent a message.\n\n"
-                f"The report of a batch: `{reports}`"
+                f"The report of a batch: `{home}/inference/<run>/data-quality/report.html`\n\n"
+                f"What ground truth says of a version: `{home}/quality/<run>/model-quality/model-quality.json`"
             ),
         )
 
     def _states(self, alarms: Sequence[cloudwatch.IAlarm]) -> cloudwatch.AlarmStatusWidget:
-        return cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_HALF, height=4)
+        return cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_HALF, height=5)
 
     def _batches(self) -> cloudwatch.GraphWidget:
         return cloudwatch.GraphWidget(
@@ -185,6 +187,29 @@ class BatchMonitoring(Construct):
         # as the recorder spells what isn't ASCII
         spelled = name.encode("ascii", "backslashreplace").decode()
         return self._metric(f"{kind}{spelled}", name, statistic)
+
+    def _ground_truth(self) -> cloudwatch.GraphWidget:
+        return cloudwatch.GraphWidget(
+            title="AUC by ground truth",
+            left=[
+                self._metric("AucByGroundTruth", "by ground truth", "Minimum"),
+                self._metric("AucAtTraining", "of the same version at training", "Minimum"),
+            ],
+            left_y_axis=cloudwatch.YAxisProps(max=1),
+            width=_HALF,
+            height=_TALL,
+        )
+
+    def _labels(self) -> cloudwatch.GraphWidget:
+        return cloudwatch.GraphWidget(
+            title="Labels judged",
+            view=cloudwatch.GraphWidgetView.BAR,
+            left=[self._metric("RowsLabelled", "labels")],
+            right=[self._metric("ModelQualityLost", "losses found")],
+            period=_DAY,
+            width=_HALF,
+            height=_TALL,
+        )
 
     def _runs(self, pipelines: Sequence[Pipeline]) -> cloudwatch.GraphWidget:
         """SageMaker's own count, so it holds without any function of ours.

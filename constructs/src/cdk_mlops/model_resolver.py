@@ -1,4 +1,4 @@
-"""The function that finds the model version, and the batch, for a pipeline."""
+"""The function that finds the model version, and the batch or its ground truth, for a pipeline."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ VERSIONS: tuple[Versions, ...] = ("approved", "released", "any")
 class ModelResolver(Construct):
     """The Lambda steps ``ResolveModel`` and ``ResolveChampion``: newest approved version of the central group.
 
-    A run of the inference pipeline may ask for another version by its parameter ``ModelVersion``.
+    A run of the inference pipeline may ask for another version by its parameter ``ModelVersion``. For
+    ``ResolveGroundTruth`` it finds labels of a batch that was scored, and the version that scored it.
 
     Parameters
     ----------
     model, stage
         Make the names of function and role.
     data_bucket
-        Where batches lie, and what was found about the last ones.
+        Where batches and their ground truth lie, and what was found about the last ones.
     registry
         Where versions are. The function reads their descriptions, and of their artifacts only which S3 versions
         there are: a version whose files are younger than itself, or aren't those that were approved, is refused.
@@ -70,6 +71,7 @@ class ModelResolver(Construct):
         data, scored = f"{model.data}/*", f"{model.model_name}/state/scored/*"
         checks = f"{model.model_name}/{CHECKS}/batches/*"
         found = f"{model.model_name}/state/batches/*"
+        judged = f"{model.model_name}/state/quality/*"
         # laid down for the check of the run's batch
         histories = [
             f"{model.model_name}/{folder}/*/history/history.json" for folder in ("inference", CHECKS)
@@ -86,9 +88,11 @@ class ModelResolver(Construct):
             statements=[
                 *registry.find_statements(model),
                 registry.compare_artifacts_statement(model),
-                list_bucket("ListBatches", data_bucket.bucket_arn, [data, checks, scored, found]),
-                read_objects("ReadRecords", data_bucket.bucket_arn, [scored, found]),
+                list_bucket("ListBatches", data_bucket.bucket_arn, [data, checks, scored, found, judged]),
+                read_objects("ReadRecords", data_bucket.bucket_arn, [scored, found, judged]),
                 write_objects("LayDownHistory", data_bucket.bucket_arn, histories),
+                # how often a run has begun to judge it; what was found is the recorder's to write
+                write_objects("NoteTries", data_bucket.bucket_arn, [f"{judged}.tries.json"]),
                 *data_bucket.key.statements("encrypt_decrypt", sid="DataKey"),
             ],
             environment={

@@ -12,6 +12,7 @@ from cdk_mlops._statements import Statement, arn, grant
 from cdk_mlops._validation import check_principal, check_stage
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.pipeline import Pipeline
+from cdk_mlops.run_recorder import QUALITY
 from cdk_mlops.stage_data_bucket import DataBucket
 
 # Where the notifier puts its record of an alert about a pipeline whose tags it could not read.
@@ -56,7 +57,7 @@ class PipelineUsers(Construct):
 
 
 class DataScientistRole(PipelineUsers):
-    """Starts train and inference pipelines of a stage, follows them, and reads the stage's data bucket.
+    """Starts train, inference and quality pipelines of a stage, follows them, and reads the stage's data bucket.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ class DataScientistRole(PipelineUsers):
 
 
 class OperatorRole(PipelineUsers):
-    """Starts inference pipelines of a stage by hand, follows them, and reads results and alerts.
+    """Starts inference and quality pipelines of a stage by hand, follows them, and reads results and alerts.
 
     Parameters as of `DataScientistRole`, without the last two. Training data and code are not readable.
 
@@ -151,7 +152,8 @@ class OperatorRole(PipelineUsers):
             description=f"People who run inference in {stage} and read results and alerts",
         )
         # Model by model: the "*" of */inference/* would cross slashes, into training data.
-        results = [f"{model.model_name}/{below}/*" for model in models for below in ("inference", "state")]
+        below_model = ("inference", QUALITY, "state")
+        results = [f"{model.model_name}/{below}/*" for model in models for below in below_model]
         alerts = f"{UNKNOWN}/state/alerts/*"
         super().__init__(scope, construct_id, role=role, data_bucket=data_bucket, readable=[*results, alerts])
 

@@ -16,7 +16,7 @@ from cdk_mlops._validation import check_choice, check_range, check_stage
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
 from cdk_mlops.pipeline import Pipeline, status_pattern
-from cdk_mlops.run_recorder import EVENT_SOURCE, FINDING
+from cdk_mlops.run_recorder import EVENT_SOURCE, FINDING, QUALITY_FINDING
 from cdk_mlops.stage_data_bucket import DataBucket
 
 RetrainOn = Literal["drift", "violation", "any_failure"]
@@ -69,7 +69,8 @@ class RetrainOnDriftRule(Construct):
 
     Retraining is due when no train run is going, no newer version waits for approval, and the training data
     differ from the last attempt's. An event that comes twice starts nothing twice. What could not be handled
-    lies in the dead-letter queue.
+    lies in the dead-letter queue. An AUC that ground truth shows to be lost retrains too, whatever `retrain_on` says,
+    unless a newer version was approved since.
 
     Parameters
     ----------
@@ -89,7 +90,8 @@ class RetrainOnDriftRule(Construct):
     failed_step
         A step of another pipeline whose failure counts too. Default: none.
     retrain_after
-        How often a batch must have drifted first. Default: once, so that every drift retrains.
+        How often a batch must have drifted first. Default: once, so that every drift retrains. A lost AUC doesn't
+        wait.
     reminder_days
         Days after which people are reminded that a version waits, 1 to 30. Default: 3.
 
@@ -204,7 +206,7 @@ def _findings(model: ModelNames, stage: str, retrain_on: RetrainOn) -> events.Ev
     detail: dict[str, Sequence[object]] = {
         "stage": [stage],
         "model": [model.model_name],
-        "finding": ["drift"] if retrain_on == "drift" else ["drift", "violation"],
+        "finding": [*(["drift"] if retrain_on == "drift" else ["drift", "violation"]), QUALITY_FINDING],
     }
     return events.EventPattern(source=[EVENT_SOURCE], detail_type=[FINDING], detail=detail)
 

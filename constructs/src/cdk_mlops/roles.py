@@ -15,7 +15,7 @@ from cdk_mlops._validation import check_pattern, check_stage
 from cdk_mlops.job_network import JobNetwork
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.model_registry import ModelRegistry
-from cdk_mlops.run_recorder import CHECKS
+from cdk_mlops.run_recorder import CHECKS, QUALITY
 from cdk_mlops.stage_data_bucket import DataBucket
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -162,10 +162,10 @@ class TrainRole(_JobRole):
 
 
 class InferenceRole(_JobRole):
-    """The role of a model's inference pipeline and its jobs: it can neither register nor approve versions.
+    """The role of a model's inference and quality pipelines and their jobs: it neither registers nor approves versions.
 
     Parameters as of `TrainRole`; its jobs and models are named ``<job prefix>-inference-*`` and refused for the same
-    reasons, and its check runs write below ``<model_name>/checks/``.
+    reasons. Check runs write below ``<model_name>/checks/``, quality runs below ``<model_name>/quality/``.
     """
 
     def __init__(
@@ -192,13 +192,13 @@ class InferenceRole(_JobRole):
             stage=stage,
             purpose="inference",
             jobs=("Processing", "Transform"),
-            folders=["inference", CHECKS],
+            folders=["inference", CHECKS, QUALITY],
             data_bucket=data_bucket,
             functions=functions,
             image_repository_arns=image_repository_arns,
             network=network,
             safeguards=safeguards,
-            description=f"Scores batches with versions of {model.model_name}",
+            description=f"Scores batches with versions of {model.model_name}, and judges them by ground truth",
             statements=[
                 Statement("CreateModels", ["sagemaker:CreateModel"], [models], safeguards.of_models()),
                 Statement("OwnModels", ["sagemaker:DescribeModel", "sagemaker:AddTags"], [models]),

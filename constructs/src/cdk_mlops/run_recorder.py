@@ -1,4 +1,4 @@
-"""The function that announces findings and records what was scored."""
+"""The function that announces findings and records what was scored, and what ground truth said of it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from cdk_mlops.stage_data_bucket import DataBucket
 
 EVENT_SOURCE = "cdk-mlops"
 FINDING = "Batch Finding"
-# Part of the keys of check runs, beside `inference`.
-CHECKS = "checks"
+# What the finding is called that ground truth leads to.
+QUALITY_FINDING = "model_quality"
+# Part of the keys of check runs and of quality runs, beside `inference`.
+CHECKS, QUALITY = "checks", "quality"
 
 
 class RunRecorder(Construct):
     """The Lambda steps that announce a finding, explain a rejection, and record predictions and what was found.
+
+    Ground truth that comes later is recorded too, with the AUC as a metric; a loss is announced.
 
     Parameters
     ----------
@@ -57,7 +61,8 @@ class RunRecorder(Construct):
         # batches and checks
         runs = [f"{model.model_name}/{folder}/*" for folder in ("inference", CHECKS)]
         found = f"{model.model_name}/state/batches/*"
-        written = [f"{model.model_name}/state/scored/*", found]
+        judged, judgement = f"{model.model_name}/state/quality/*", f"{model.model_name}/{QUALITY}/*"
+        written = [f"{model.model_name}/state/scored/*", found, judged]
         if writes_verdicts:
             written += [f"{run}/data-quality/verdict.json" for run in runs]
         # A request may hold several events: AWS types the keys as arrays, which StringEquals alone doesn't read.
@@ -77,11 +82,16 @@ class RunRecorder(Construct):
             purpose="recorder",
             description=f"Announces findings about batches of {model.model_name} and records predictions",
             statements=[
-                list_bucket("ListReports", data_bucket.bucket_arn, [*runs, found]),
+                list_bucket("ListReports", data_bucket.bucket_arn, [*runs, found, judgement, judged]),
                 read_objects(
                     "ReadReports",
                     data_bucket.bucket_arn,
-                    [*(f"{run}/data-quality/*" for run in runs), found],
+                    [
+                        *(f"{run}/data-quality/*" for run in runs),
+                        found,
+                        f"{judgement}/model-quality/model-quality.json",
+                        judged,
+                    ],
                 ),
                 write_objects("Record", data_bucket.bucket_arn, written),
                 registry.compare_artifacts_statement(model),
@@ -117,6 +127,10 @@ class RunRecorder(Construct):
     def metric_drifted_in_a_row(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return how many batches drifted one after the other; period default: 5 minutes."""
         return model_metric("DriftedInARow", self._stage, self._model, period, statistic="Maximum")
+
+    def metric_auc(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+        """Return the lowest AUC that ground truth has shown; period default: 5 minutes."""
+        return model_metric("AucByGroundTruth", self._stage, self._model, period, statistic="Minimum")
 
     def metric_violations(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """Return the number of batches that broke a constraint; period default: 5 minutes."""

@@ -1,10 +1,11 @@
-"""An inference pipeline on a schedule, and the alarm for when nothing is scored."""
+"""A pipeline that scores or judges batches on a schedule, and the alarm for when nothing is scored."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Literal
 
 from aws_cdk import Annotations, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -16,12 +17,14 @@ from constructs import Construct
 from cdk_mlops._functions import dead_letter_queue
 from cdk_mlops._roles import own_account, service_role
 from cdk_mlops._statements import Statement
-from cdk_mlops._validation import check_range, check_stage
+from cdk_mlops._validation import check_choice, check_range, check_stage
 from cdk_mlops.batch_schedule import BatchSchedule, FlexibleWindow
 from cdk_mlops.model_names import ModelNames
 from cdk_mlops.pipeline import Pipeline
 from cdk_mlops.run_recorder import model_metric
 
+Kind = Literal["inference", "quality"]
+KINDS: tuple[Kind, ...] = ("inference", "quality")
 _DAY = 86_400
 # CloudWatch evaluates at most seven days:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
@@ -31,12 +34,16 @@ _LONGEST_EVALUATION = 7 * _DAY
 class ScheduledInferencePipeline(Construct):
     """A schedule that starts an inference pipeline, with retry and a dead-letter queue, and an alarm for silence.
 
+    Or the quality pipeline of the same model, with ``kind="quality"``: ground truth that doesn't come is no silence.
+
     Parameters
     ----------
     model, stage
         Make the names of schedule and role, and the alarm's metric.
     pipeline
         Ours (`SageMakerPipeline`) or any (`SageMakerPipeline.from_pipeline_name`).
+    kind
+        ``inference`` (default) or ``quality``: ends the schedule's name, and tells the role from that of the other.
     schedule
         When it starts.
     window
@@ -48,8 +55,8 @@ class ScheduledInferencePipeline(Construct):
     enabled
         Default: on. Where it is off there is no alarm for silence.
     silence_alarm
-        Default: an alarm when no batch was scored within two periods of the schedule. Set False for pipelines
-        that don't write the metric ``BatchScored``.
+        Default: of inference, an alarm when no batch was scored within two periods of the schedule. Set False for
+        pipelines that don't write the metric ``BatchScored``.
     alarm_topic
         Where the alarm goes. Default: nowhere.
 
@@ -76,6 +83,7 @@ class ScheduledInferencePipeline(Construct):
         model: ModelNames,
         stage: str,
         pipeline: Pipeline,
+        kind: Kind = "inference",
         schedule: BatchSchedule,
         window: FlexibleWindow | None = None,
         parameters: Mapping[str, str] | None = None,
@@ -85,6 +93,7 @@ class ScheduledInferencePipeline(Construct):
         alarm_topic: sns.ITopic | None = None,
     ) -> None:
         check_stage("stage", stage)
+        check_choice("kind", kind, KINDS)
         check_range("retries", retries, 0, 185)
         window = FlexibleWindow.off() if window is None else window
         super().__init__(scope, construct_id)
@@ -94,7 +103,7 @@ class ScheduledInferencePipeline(Construct):
             self,
             "Role",
             stage=stage,
-            purpose="scheduler",
+            purpose="scheduler" if kind == "inference" else f"{kind}-scheduler",
             prefix=model.prefix,
             service="scheduler.amazonaws.com",
             description=f"Starts {pipeline.pipeline_name} on schedule",
@@ -107,7 +116,7 @@ class ScheduledInferencePipeline(Construct):
         self.schedule = scheduler.CfnSchedule(
             self,
             "Resource",
-            name=f"{model.prefix}-{stage}-inference",
+            name=f"{model.prefix}-{stage}-{kind}",
             description=f"Starts {pipeline.pipeline_name}",
             schedule_expression=schedule.expression,
             schedule_expression_timezone=schedule.time_zone,
@@ -130,7 +139,7 @@ class ScheduledInferencePipeline(Construct):
         self.schedule.node.add_dependency(pipeline)
         silence = schedule.longest_silence
         self.alarm: cloudwatch.Alarm | None = None
-        if silence_alarm and enabled and silence is not None:
+        if kind == "inference" and silence_alarm and enabled and silence is not None:
             self.alarm = self._silence_alarm(model, stage, silence + timedelta(minutes=window.minutes))
             if alarm_topic is not None:
                 self.alarm.add_alarm_action(cloudwatch_actions.SnsAction(alarm_topic))

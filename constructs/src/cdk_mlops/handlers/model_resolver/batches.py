@@ -136,9 +136,14 @@ def _batch(uri: str, objects: list[ObjectSummary], asked: str) -> Batch:
     return Batch(uri, digest(rows))
 
 
+def scored_folder(model_name: str) -> str:
+    """Key prefix of the records of scored batches."""
+    return f"{model_name}/state/scored/"
+
+
 def scored_key(model_name: str, batch_digest: str) -> str:
     """Where it is written which version scored a batch last."""
-    return f"{model_name}/state/scored/{batch_digest}.json"
+    return f"{scored_folder(model_name)}{batch_digest}.json"
 
 
 def refuse_scored(store: ObjectStore, model_name: str, batch: Batch, version: int) -> None:

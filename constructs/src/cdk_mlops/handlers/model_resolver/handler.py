@@ -1,6 +1,7 @@
 """The Lambda step that tells a run which model version, baseline and batch it works with.
 
-`resolve_model` (inference) and `resolve_champion` (train); inputs and outputs are in docs/architecture.md.
+`resolve_model` (inference), `resolve_champion` (train), `resolve_ground_truth` (quality); inputs and outputs are in
+docs/architecture.md.
 An exception's class is the first word of its message, because SageMaker shows only text.
 """
 
@@ -20,6 +21,13 @@ from model_resolver.batches import (
     find_batch,
     refuse_scored,
 )
+from model_resolver.ground_truth import (
+    BatchNotScored,
+    GroundTruthNotFound,
+    GroundTruths,
+    Waiting,
+    is_everything,
+)
 from model_resolver.records import ApprovalNotRecorded, Records
 from model_resolver.versions import (
     NEWEST_APPROVED,
@@ -29,13 +37,23 @@ from model_resolver.versions import (
     VersionNotApproved,
     VersionNotFound,
     artifact_uri,
+    evaluation_uri,
     files_of,
     find_version,
     image_uri,
     newest_approved,
 )
 from shared import aws, environment, history, log
-from shared.artifacts import CONSTRAINTS, FILES, MODEL, STATISTICS, ModelArtifactChanged, uris_of
+from shared.artifacts import (
+    CONSTRAINTS,
+    FILES,
+    MODEL,
+    STATISTICS,
+    ModelArtifactChanged,
+    look_at,
+    refuse_changed,
+    uris_of,
+)
 from shared.objects import ObjectStore
 from shared.text import one_line, shorten
 
@@ -90,7 +108,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Resolver:
-    """Both actions, with everything they reach."""
+    """The three actions, with everything they reach."""
 
     settings: Settings
     sagemaker: Any
@@ -166,6 +184,64 @@ class Resolver:
         self.records.check(version, package, uris_of(package))
         return {"champion_version": str(version.number), "champion_uri": champion}
 
+    def resolve_ground_truth(self, event: dict[str, Any]) -> dict[str, str]:
+        """Resolve what a quality run judges: the ground truth that it names, or what has waited longest.
+
+        The version is the one that scored, whatever became of it since. Nobody approves its evaluation.json, but
+        whoever changes it later is noticed.
+        """
+        group, uri = _required(event, "model_package_group_arn"), _required(event, "ground_truth_input")
+        own = self.open_bucket(self.settings.data_bucket)
+        truths = GroundTruths(self.open_bucket, own, self.settings.model_name)
+        if is_everything(uri):
+            found, more = truths.waiting(uri)
+        else:
+            found, more = truths.named(uri), 0
+        if found is None:
+            return dict.fromkeys(OF_GROUND_TRUTH, "none") | {"found": "false", "waiting": "0"}
+        # whatever breaks from here on, this run has tried
+        truths.note(found, str(event.get("execution_id", "")))
+        try:
+            evaluation = self._evaluation_of(group, str(found.scored["model_version"]))
+        except OF_THE_VERSION as error:
+            raise type(error)(f"{error}. Ground truth: {found.ground_truth.uri}") from error
+        return {
+            "found": "true",
+            "waiting": str(more),
+            **_of_ground_truth(found),
+            "evaluation_uri": evaluation,
+        }
+
+    def _evaluation_of(self, group: str, number: str) -> str:
+        version, package = find_version(self.sagemaker, group, number, only_approved=False)
+        uri = evaluation_uri(package)
+        current = look_at(self.open_bucket, [uri])
+        refuse_changed(version.number, version.created, {"evaluation": uri}, current, None)
+        return uri
+
+
+# What ResolveGroundTruth answers beside `found` and `waiting`.
+OF_GROUND_TRUTH = (
+    "ground_truth_uri",
+    "ground_truth_digest",
+    "batch_uri",
+    "batch_digest",
+    "predictions_uri",
+    "model_version",
+    "evaluation_uri",
+)
+
+
+def _of_ground_truth(found: Waiting) -> dict[str, str]:
+    return {
+        "ground_truth_uri": found.ground_truth.uri,
+        "ground_truth_digest": found.ground_truth.digest,
+        "batch_uri": found.batch.uri,
+        "batch_digest": found.batch.digest,
+        "predictions_uri": str(found.scored["predictions_uri"]),
+        "model_version": str(found.scored["model_version"]),
+    }
+
 
 def _required(event: dict[str, Any], name: str) -> str:
     value = str(event.get(name, "")).strip()
@@ -184,7 +260,11 @@ def resolve(resolver: Resolver, event: dict[str, Any]) -> dict[str, str]:
     BadRequest
         The action is unknown, an input is missing, or an output would be too long.
     """
-    actions = {"resolve_model": resolver.resolve_model, "resolve_champion": resolver.resolve_champion}
+    actions = {
+        "resolve_model": resolver.resolve_model,
+        "resolve_champion": resolver.resolve_champion,
+        "resolve_ground_truth": resolver.resolve_ground_truth,
+    }
     action = str(event.get("action", ""))
     if action not in actions:
         raise BadRequest(f"the step's input 'action' must be one of {', '.join(actions)}, got '{action}'")
@@ -210,6 +290,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, str]:
         BatchNotFound,
         BatchAmbiguous,
         BatchAlreadyScored,
+        GroundTruthNotFound,
+        BatchNotScored,
         BadRequest,
         aws.Malformed,
     ) as error:

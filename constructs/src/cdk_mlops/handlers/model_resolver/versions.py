@@ -181,3 +181,21 @@ def artifact_uri(package: dict[str, Any]) -> str:
     if MODEL not in uris:
         raise IncompleteVersion(f"{package.get('ModelPackageArn')} names no model artifact")
     return uris[MODEL]
+
+
+def evaluation_uri(package: dict[str, Any]) -> str:
+    """URI of a version's evaluation.json.
+
+    Raises
+    ------
+    IncompleteVersion
+        It was registered without one.
+    """
+    quality = package.get("ModelMetrics", {}).get("ModelQuality", {})
+    uri = quality.get("Statistics", {}).get("S3Uri")
+    if not uri:
+        raise IncompleteVersion(
+            f"{package.get('ModelPackageArn')} has no evaluation: register versions with ModelMetrics.ModelQuality"
+            " statistics"
+        )
+    return str(uri)

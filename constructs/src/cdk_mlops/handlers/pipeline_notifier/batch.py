@@ -51,6 +51,12 @@ def find_batch(finding: dict[str, Any] | None, steps: Iterable[dict[str, Any]], 
     return Batch(match.group(1)) if match and not match.group(1).endswith("...") else Batch()
 
 
+def answer(steps: Iterable[dict[str, Any]], name: str) -> str:
+    """Return what a function answered under a name; empty where none did, or there was nothing to answer."""
+    found = (_outputs(step).get(name, "") for step in steps)
+    return next((value for value in found if value and value != "none"), "")
+
+
 def _outputs(step: dict[str, Any]) -> dict[str, str]:
     function = (step.get("Metadata") or {}).get("Lambda") or {}
     return {str(one.get("Name")): str(one.get("Value", "")) for one in function.get("OutputParameters") or []}

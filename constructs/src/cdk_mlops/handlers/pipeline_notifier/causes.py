@@ -18,11 +18,15 @@ ARTIFACT_CHANGED = "ModelArtifactChanged"
 BATCH_NOT_FOUND = "BatchNotFound"
 BATCH_AMBIGUOUS = "BatchAmbiguous"
 BATCH_ALREADY_SCORED = "BatchAlreadyScored"
+GROUND_TRUTH_NOT_FOUND = "GroundTruthNotFound"
+BATCH_NOT_SCORED = "BatchNotScored"
 DRIFT = "DataDriftDetected"
 VIOLATION = "DataQualityViolated"
 REJECTED = "ModelRejected"
 STEP_FAILED = "StepFailed"
 STOPPED = "Stopped"
+# a finding, which no step's failure says
+QUALITY_LOST = "ModelQualityLost"
 
 _WORDS = (
     NO_APPROVED_MODEL,
@@ -33,6 +37,8 @@ _WORDS = (
     BATCH_NOT_FOUND,
     BATCH_AMBIGUOUS,
     BATCH_ALREADY_SCORED,
+    GROUND_TRUTH_NOT_FOUND,
+    BATCH_NOT_SCORED,
     DRIFT,
     VIOLATION,
     REJECTED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline_notifier import causes, versions
-from pipeline_notifier.events import DELIVERED
+from pipeline_notifier import causes, quality, versions
+from pipeline_notifier.events import DELIVERED, QUALITY_LOST
 from pipeline_notifier.facts import Facts, decision_key
 from pipeline_notifier.places import (
     UNKNOWN_BATCH,
@@ -19,7 +19,8 @@ from pipeline_notifier.places import (
     step_logs,
     version_wanted,
 )
-from pipeline_notifier.words import Place, Words, decide, in_registry
+from pipeline_notifier.retraining import decided, next_step
+from pipeline_notifier.words import Place, Words
 from shared.alerts import Alert
 from shared.checks import OF_A_CHECK
 from shared.text import number, one_line, short_number, shorten
@@ -46,7 +47,8 @@ _RETRAINS_ON = {
 
 def compose(facts: Facts, place: Place) -> Alert:
     """Write the alert of a run."""
-    words = _WRITERS.get(facts.cause.word, _step_failed)(facts, place)
+    writers = {**_WRITERS, **quality.WRITERS} if facts.kind == "quality" else _WRITERS
+    words = writers.get(facts.cause.word, _step_failed)(facts, place)
     return Alert(
         stage=place.stage,
         model=facts.model,
@@ -83,6 +85,7 @@ def _happened(facts: Facts, place: Place) -> list[str]:
         "Failed": "failed",
         "Stopped": "was stopped",
         DELIVERED: "found drift and delivered its predictions",
+        QUALITY_LOST: "judged the model by ground truth and found a loss",
     }
     at = f" at {run.time}" if run.time else ""
     lines = [
@@ -90,6 +93,7 @@ def _happened(facts: Facts, place: Place) -> list[str]:
     ]
     if facts.batch.uri:
         lines.append(_batch(facts))
+    lines += quality.happened(facts)
     if facts.cause.step and facts.cause.step.name:
         lines.append(f"Step: {facts.cause.step.name}.")
     return lines
@@ -98,7 +102,7 @@ def _happened(facts: Facts, place: Place) -> list[str]:
 def _batch(facts: Facts) -> str:
     rows = (facts.verdict or {}).get("rows")
     size = f" ({rows} rows)" if rows is not None else ""
-    scored = "scored" if facts.run.status == DELIVERED else "to be scored"
+    scored = "scored" if facts.run.finding or facts.kind == "quality" else "to be scored"
     version = f", {scored} with version {facts.batch.version}" if facts.batch.version else ""
     return f"Batch: {facts.batch.uri}{size}{version}."
 
@@ -113,8 +117,10 @@ def _done(facts: Facts, place: Place) -> list[str]:
             else "The batch was withheld: no predictions were written."
         )
         lines.append(kept)
+    if facts.kind == "quality":
+        lines += quality.done(facts)
     if facts.decision:
-        lines.append(_decided(facts.decision))
+        lines.append(decided(facts.decision))
     elif facts.awaited:
         where = f"s3://{place.data_bucket}/{decision_key(facts)}"
         lines.append(
@@ -126,16 +132,6 @@ def _done(facts: Facts, place: Place) -> list[str]:
     elif facts.cause.word == causes.REJECTED:
         lines.append("Nothing was registered; the approved version stays in use.")
     return lines
-
-
-def _decided(decision: dict[str, Any]) -> str:
-    if decision.get("decision") == "started":
-        execution = str(decision.get("train_execution_arn", "")).rsplit("/", 1)[-1]
-        return (
-            f"A retraining was started: execution {execution} of {decision.get('train_pipeline')}. "
-            "Its version will wait for approval."
-        )
-    return f"No retraining was started: {one_line(decision.get('reason', 'no reason was recorded'))}."
 
 
 def _report(facts: Facts, place: Place) -> list[str]:
@@ -242,24 +238,10 @@ def _name(value: object) -> str:
 
 
 def _drift_todo(facts: Facts, place: Place) -> list[str]:
-    lines = ["Find out whether the world changed or the feed did: compare the batch with the baseline."]
-    decision = facts.decision or {}
-    waiting = decision.get("waiting_version")
-    if decision.get("decision") == "started":
-        lines.append(
-            f"When the new version waits for approval{in_registry(place)}: make versions, "
-            f"then {decide('approve', facts)}"
-        )
-    elif waiting:
-        lines.append(
-            f"Decide about version {waiting}{in_registry(place)}: {decide('approve', facts, waiting)} "
-            f"or {decide('reject', facts, waiting)}"
-        )
-    else:
-        lines.append(
-            f"With newly labelled data: make upload STAGE={place.stage}, "
-            f"then {make_run('train', place.stage, facts.model)}"
-        )
+    lines = [
+        "Find out whether the world changed or the feed did: compare the batch with the baseline.",
+        next_step(facts, place),
+    ]
     if facts.run.status != DELIVERED:
         batch = facts.batch.uri or UNKNOWN_BATCH
         version = version_wanted(facts, "ModelVersion")

@@ -10,6 +10,9 @@ from shared.text import is_name
 
 ENDED_BADLY = ("Failed", "Stopped")
 DELIVERED = "DriftDelivered"
+QUALITY_LOST = "ModelQualityLost"
+_OF_FINDING = {"model_quality": QUALITY_LOST}
+_CLAIMS = {DELIVERED: "-drift-delivered", QUALITY_LOST: "-model-quality"}
 
 
 class BadEvent(Exception):
@@ -23,7 +26,7 @@ class Run:
     Parameters
     ----------
     status
-        `Failed`, `Stopped`, or `DriftDelivered`: a finding that let the run go on.
+        `Failed`, `Stopped`, or what a finding was that let the run go on: `DriftDelivered`, `ModelQualityLost`.
     finding
         Detail of the `Batch Finding` event, where that is what happened.
     """
@@ -42,8 +45,8 @@ class Run:
 
     @property
     def claim_name(self) -> str:
-        """Name of the alert's claim: a finding that was delivered has one of its own."""
-        return f"{self.execution_id}-drift-delivered" if self.status == DELIVERED else self.execution_id
+        """Name of the alert's claim: a finding that let the run go on has one of its own."""
+        return f"{self.execution_id}{_CLAIMS.get(self.status, '')}"
 
 
 def read_run(event: dict[str, Any], stage: str, partition: str) -> Run | None:
@@ -67,7 +70,8 @@ def read_run(event: dict[str, Any], stage: str, partition: str) -> Run | None:
         arn = Arn(
             partition, "sagemaker", _needed(event, "region"), _needed(event, "account"), f"pipeline/{name}"
         )
-        return Run(arn, name, execution_id, DELIVERED, time, detail)
+        found = _OF_FINDING.get(str(detail.get("finding")), DELIVERED)
+        return Run(arn, name, execution_id, found, time, detail)
     if kind != "SageMaker Model Building Pipeline Execution Status Change":
         raise BadEvent(f"no alert is known for events of the detail-type '{kind}'")
     status = detail.get("currentPipelineExecutionStatus")

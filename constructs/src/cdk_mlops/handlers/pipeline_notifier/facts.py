@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline_notifier.batch import Batch, find_batch
-from pipeline_notifier.causes import DRIFT, VIOLATION, Cause, find_cause, read_step
+from pipeline_notifier.batch import Batch, answer, find_batch
+from pipeline_notifier.causes import DRIFT, QUALITY_LOST, VIOLATION, Cause, find_cause, read_step
 from pipeline_notifier.events import DELIVERED, Run
 from shared import checks, log
 from shared.aws import AwsError, error_code, error_text, pages
@@ -31,8 +31,10 @@ class Facts:
         What the retrain function wrote about the run.
     awaited
         Whether the retrain function decides about runs like this.
+    ground_truth
+        URI of what a quality run judged, or was to judge; empty where that isn't known.
     parameters
-        What the run was started with, of inference runs that ended badly.
+        What the run was started with, of inference and quality runs that ended badly.
     check
         Whether the run was a check.
     page
@@ -49,6 +51,7 @@ class Facts:
     decision: dict[str, Any] | None = None
     awaited: bool = False
     batch: Batch = field(default_factory=Batch)
+    ground_truth: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
     check: bool = False
     page: str = ""
@@ -63,11 +66,11 @@ class Facts:
 
     @property
     def kind(self) -> str:
-        """`train`, `inference`, or empty where that isn't known."""
+        """`train`, `inference`, `quality`, or empty where that isn't known."""
         known = (self.tags or {}).get("mlops:kind", "")
         if known or not self.run.finding:
             return known
-        return "inference"
+        return "quality" if self.cause.word == QUALITY_LOST else "inference"
 
     @property
     def folder(self) -> str:
@@ -109,29 +112,48 @@ class FactFinder:
         """Read everything about a run, and wait for the retrain function where it decides about it."""
         unknown: list[str] = [] if tags is not None else ["the pipeline's tags could not be read"]
         execution = self._execution(run, unknown)
-        steps = self._steps(run, unknown) if run.status != DELIVERED else []
+        steps = self._steps(run, unknown) if run.finding is None else []
         failed = [read_step(step) for step in steps if step.get("StepStatus") == "Failed"]
         reason = str(execution.get("FailureReason", ""))
-        cause = Cause(DRIFT, "") if run.finding else find_cause(run.status, failed, reason)
+        if run.finding:
+            cause = Cause(DRIFT if run.status == DELIVERED else QUALITY_LOST, "")
+        else:
+            cause = find_cause(run.status, failed, reason)
         facts = Facts(run, tags, cause, execution, unknown=unknown)
         facts.batch = find_batch(run.finding, steps, cause.message)
         if facts.kind == "inference":
             self._look_for_check(facts)
             facts.verdict = self._read(f"{facts.folder}/data-quality/verdict.json", unknown)
             facts.page = self._page(facts)
+        elif facts.kind == "quality":
+            self._look_for_ground_truth(facts, steps)
+        if facts.kind in ("inference", "quality"):
             facts.awaited = covered(facts)
             # a rule on a named step decides about runs that the model's setting doesn't cover: one look
             facts.decision = self._decision(facts, min(WAIT_SECONDS, seconds_left) if facts.awaited else 0.0)
         return facts
 
-    def _look_for_check(self, facts: Facts) -> None:
+    def _look_for_ground_truth(self, facts: Facts, steps: list[dict[str, Any]]) -> None:
         if facts.run.finding:
-            facts.check = facts.run.finding.get("check") is True
+            facts.ground_truth = str(facts.run.finding.get("groundTruthUri") or "")
             return
+        self._look_for_parameters(facts)
+        asked = facts.parameters.get("ground_truth_input", "")
+        # the folder of all ground truth is what every run looks into
+        named = "" if asked.rstrip("/").endswith("/ground-truth") else asked
+        facts.ground_truth = answer(steps, "ground_truth_uri") or named
+
+    def _look_for_parameters(self, facts: Facts) -> None:
         try:
             facts.parameters = checks.run_parameters(self._sagemaker, facts.run.execution_arn)
         except AwsError as error:
             facts.unknown.append(f"the run's parameters could not be listed ({error_code(error)})")
+
+    def _look_for_check(self, facts: Facts) -> None:
+        if facts.run.finding:
+            facts.check = facts.run.finding.get("check") is True
+            return
+        self._look_for_parameters(facts)
         facts.check = checks.is_check(facts.parameters.get("RunUri", ""), self._store.bucket, facts.model)
 
     def _execution(self, run: Run, unknown: list[str]) -> dict[str, Any]:
@@ -194,6 +216,9 @@ def decision_key(facts: Facts) -> str:
 
 def covered(facts: Facts) -> bool:
     """Whether the retrain function decides about this run."""
+    if facts.kind == "quality":
+        lost = facts.run.finding is not None and facts.run.finding.get("retrain") is True
+        return lost and facts.retrain_on != "none"
     if facts.retrain_on == "any_failure":
         return facts.run.status in ("Failed", DELIVERED)
     return facts.run.status != "Stopped" and facts.cause.word in _COVERED.get(facts.retrain_on, set())

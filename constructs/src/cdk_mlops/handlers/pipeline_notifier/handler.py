@@ -1,4 +1,4 @@
-"""One readable message for each failed or stopped execution of the stage, and for drift that was delivered.
+"""One readable message for each failed or stopped execution of the stage, for delivered drift, and for lost AUC.
 
 Failures are raised: Lambda tries twice more, then the event lies in the dead-letter queue.
 """

@@ -40,6 +40,11 @@ def fetch(uri: str, stage: str, region: str) -> str:
     )
 
 
+def show(uri: str, stage: str, region: str) -> str:
+    """Command that prints a file from S3."""
+    return f"aws s3 cp --profile mlops-{stage} --region {region} {quote_word(uri)} -"
+
+
 def log_page(region: str, group: str) -> str:
     """Console page of a log group."""
     # the console wants the name encoded twice, with $25 for the percent sign
@@ -84,6 +89,10 @@ def again(facts: Facts, stage: str, **more: str) -> str:
     """Command that starts the same run again, with the same batch and version."""
     if not facts.kind:
         return start_again(facts.run, stage)
+    if facts.kind == "quality":
+        # without a name it would take what has waited longest, which may be other ground truth
+        named = {"INPUT": facts.ground_truth} if facts.ground_truth else {}
+        return make_run(facts.kind, stage, facts.model, **named, **more)
     if facts.kind != "inference":
         return make_run(facts.kind, stage, facts.model, **more)
     given = {"INPUT": facts.batch.uri or UNKNOWN_BATCH, **version_wanted(facts, "VERSION"), **more}

@@ -123,4 +123,4 @@ def artifact_changed(facts: Facts, place: Place) -> Words:
 
 
 def _done(facts: Facts) -> str:
-    return "trained" if facts.kind == "train" else "scored"
+    return {"train": "trained", "quality": "judged"}.get(facts.kind, "scored")

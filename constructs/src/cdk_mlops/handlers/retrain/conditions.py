@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from retrain.triggers import MODEL_QUALITY, Trigger
 from shared.aws import Arn, pages
 from shared.objects import ObjectStore, digest
 from shared.registry import APPROVED, PENDING, Version, group_name, list_versions, newest_number
-from shared.text import moment, waiting_for
+from shared.text import is_version, moment, waiting_for
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,23 @@ def _blocked_by(waiting: Version, settings: Settings, now: datetime) -> Situatio
         f"approve it (make approve {decided}) or reject it (make reject {decided})"
     )
     return Situation(f"Reminder: {text}" if reminder else text, waiting=waiting.number, reminder=reminder)
+
+
+def replaced(sagemaker: Any, group: str, trigger: Trigger) -> str:
+    """Return which version took the place of one that ground truth shows to have lost; nothing where none did.
+
+    Labels arrive long after the predictions: the version that made them may be out of use, and what lasts shows in the
+    labels of its successor.
+    """
+    if trigger.cause != MODEL_QUALITY or not is_version(trigger.model_version):
+        return ""
+    newest = newest_number(list_versions(sagemaker, group, APPROVED))
+    if newest <= int(trigger.model_version):
+        return ""
+    return (
+        f"the finding is about version {trigger.model_version}, and version {newest} was approved since: wait for"
+        " ground truth of what it scores, or start the train pipeline yourself"
+    )
 
 
 def running_execution(sagemaker: Any, pipeline: str) -> str | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from retrain.conditions import Settings, Situation, assess
+from retrain.conditions import Settings, Situation, assess, replaced
 from retrain.repetition import too_few
 from retrain.triggers import Trigger
 from shared import log
@@ -87,7 +87,7 @@ class Retrainer:
     def _assess(self, trigger: Trigger, last: dict[str, Any] | None) -> Situation:
         settings = self.settings
         waits = too_few(self.store, settings.model_name, trigger, settings.drifted, settings.of)
-        if waits:
+        if waits or (waits := replaced(self.sagemaker, settings.group_arn, trigger)):
             return Situation(waits)
         return assess(settings, self.sagemaker, self.store, last, self.now())
 
@@ -166,6 +166,7 @@ class Retrainer:
 def _because(trigger: Trigger) -> str:
     words = {
         "drift": "the batch drifted from the training baseline",
+        "model_quality": "ground truth shows that the version has lost AUC since its training",
         "violation": "the batch failed its data-quality checks",
         "failure": "the run failed, and this model retrains on any failure",
         "step": "a step failed that this model retrains on",

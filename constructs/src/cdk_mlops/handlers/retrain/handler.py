@@ -36,7 +36,7 @@ def decide(retrainer: Retrainer, event: dict[str, Any]) -> dict[str, Any]:
     """Decide about an event; what this model doesn't retrain on is ignored and leaves no trace but a log line."""
     trigger = read_trigger(event)
     if trigger is None:
-        return {"decision": "ignored", "reason": "the event tells of no failure"}
+        return {"decision": "ignored", "reason": "the event tells of nothing that retrains"}
     if trigger.model not in (None, retrainer.settings.model_name):
         return {"decision": "ignored", "reason": f"the event is about the model {trigger.model}"}
     if trigger.pipeline == retrainer.settings.train_pipeline:

@@ -9,11 +9,12 @@ from shared.aws import Arn
 from shared.text import is_name
 
 RETRAIN_ON = ("drift", "violation", "any_failure")
-# a wider setting covers what a narrower one does
+MODEL_QUALITY = "model_quality"
+# a wider setting covers what a narrower one does, and all of them a loss that labels have shown
 COVERED = {
-    "drift": ("drift",),
-    "violation": ("drift", "violation"),
-    "any_failure": ("drift", "violation", "failure"),
+    "drift": ("drift", MODEL_QUALITY),
+    "violation": ("drift", "violation", MODEL_QUALITY),
+    "any_failure": ("drift", "violation", "failure", MODEL_QUALITY),
 }
 
 
@@ -28,7 +29,8 @@ class Trigger:
     Parameters
     ----------
     cause
-        `drift`, `violation`, `failure` (a run failed) or `step` (a named step failed: the rule chose it).
+        `drift`, `violation`, `model_quality` (ground truth shows a loss), `failure` (a run failed) or `step` (a named
+        step failed: the rule chose it).
     model
         Name of the model where the event says it.
     execution_arn
@@ -36,7 +38,7 @@ class Trigger:
     check
         Whether the event says that it was one.
     model_version
-        Number of the version whose baseline the batch was compared with; empty where the event doesn't say it.
+        Number of the version that the finding is about; empty where the event doesn't say it.
     """
 
     event_id: str
@@ -55,7 +57,7 @@ class Trigger:
 
 
 def read_trigger(event: dict[str, Any]) -> Trigger | None:
-    """Read an event; None where it tells of nothing that went wrong.
+    """Read an event; None where it tells of nothing that a retraining may mend.
 
     Raises
     ------
@@ -67,8 +69,10 @@ def read_trigger(event: dict[str, Any]) -> Trigger | None:
         raise BadEvent(f"expected an EventBridge event with id and detail, got detail-type '{kind}'")
     if kind == "Batch Finding":
         finding = detail.get("finding")
-        if finding not in ("drift", "violation"):
-            raise BadEvent(f"a Batch Finding must say drift or violation, got '{finding}'")
+        if finding not in ("drift", "violation", MODEL_QUALITY):
+            raise BadEvent(f"a Batch Finding must say drift, violation or {MODEL_QUALITY}, got '{finding}'")
+        if finding == MODEL_QUALITY and detail.get("retrain") is not True:
+            return None  # calibration, or a segment: people decide
         run, pipeline = _name(detail, "pipelineExecutionId"), _name(detail, "pipelineName")
         return Trigger(
             event_id,

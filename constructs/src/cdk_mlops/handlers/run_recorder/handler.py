@@ -54,6 +54,7 @@ def record(recorder: Recorder, event: dict[str, Any]) -> dict[str, str]:
         "explain_rejection": recorder.explain_rejection,
         "record_predictions": recorder.record_predictions,
         "read_violations": recorder.read_violations,
+        "record_quality": recorder.record_quality,
     }
     action = str(event.get("action", ""))
     if action not in actions:

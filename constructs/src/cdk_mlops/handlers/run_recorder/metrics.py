@@ -14,7 +14,7 @@ MOST_LINES = 150
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html
 _LARGEST = 2.0**360
 _NAME_LENGTH = 255
-_UNITS = {"LargestDistance": "None"}
+_UNITS = {"LargestDistance": "None", "AucByGroundTruth": "None", "AucAtTraining": "None"}
 _STATISTICS = ("SampleCount", "Sum", "Minimum", "Maximum")
 
 

@@ -1,4 +1,4 @@
-"""What a run tells the world: findings, rejections, predictions."""
+"""What a run tells the world: findings, rejections, predictions, and what ground truth says."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from run_recorder.metrics import put_feature_metrics, put_metrics
+from run_recorder.quality import Quality
 from run_recorder.verdicts import LISTED, MESSAGE_LIMIT, BadVerdict, Verdict, from_violations
 from shared import log
 from shared.artifacts import FILES, ModelArtifactChanged, in_words, look_at
@@ -17,12 +18,13 @@ from shared.aws import AwsError, split_uri
 from shared.checks import is_check
 from shared.history import drifted_in_a_row, record_batch
 from shared.objects import ObjectStore, ObjectSummary, UnreadableObject
+from shared.quality_records import Judged, record_key
 from shared.text import number, one_line, shorten
 
 FINDINGS = {"drift": "DriftDetected", "violation": "ViolationDetected"}
 EVENT_SOURCE = "cdk-mlops"
 EVENT_TYPE = "Batch Finding"
-# What a record of a scored batch says about where its code came from.
+# What a record of a scored or judged batch says about where its code came from.
 ORIGIN = ("code_uri", "git_commit", "definition_sha256")
 
 
@@ -54,7 +56,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recorder:
-    """The four actions, with everything they reach."""
+    """The five actions, with everything they reach."""
 
     settings: Settings
     open_bucket: Callable[[str], ObjectStore]
@@ -212,6 +214,60 @@ class Recorder:
             "message": shorten(one_line(document["message"]), MESSAGE_LIMIT),
         }
 
+    def record_quality(self, event: dict[str, Any]) -> dict[str, str]:
+        """Note what ground truth said about a version, and put the `Batch Finding` event where that is a loss.
+
+        Of labels that were judged before, nothing is told again: a person had them judged anew, or two runs met. The
+        event comes before the record: where it is refused, the next run judges anew.
+        """
+        uri = required(event, "report_uri")
+        names = ("batch_digest", "ground_truth_digest", "model_version")
+        judged = Judged(*(required(event, name) for name in names))
+        execution_id, pipeline = required(event, "execution_id"), required(event, "pipeline_name")
+        quality = Quality.parse(self._read(uri))
+        own = self.open_bucket(self.settings.data_bucket)
+        key = record_key(self.settings.model_name, judged)
+        earlier = self._look(own, key)
+        if earlier is not None and earlier.get("execution_id") != execution_id:
+            log.info("judged before", record=own.uri(key), by=earlier.get("execution_id"))
+            return {"message": quality.message}
+        places = {name: str(event.get(name, "")) for name in ("batch_uri", "ground_truth_uri")}
+        if quality.announced:
+            self._put_event(
+                {
+                    **quality.detail,
+                    "stage": self.settings.stage,
+                    "model": self.settings.model_name,
+                    "pipelineName": pipeline,
+                    "pipelineExecutionId": execution_id,
+                    "batchUri": places["batch_uri"],
+                    "groundTruthUri": places["ground_truth_uri"],
+                    "modelVersion": judged.version,
+                    # the predictions have been out for long
+                    "delivered": True,
+                    "reportUri": uri,
+                    "check": False,
+                }
+            )
+        record = {
+            "verdict": quality.verdict,
+            "action": quality.action,
+            "message": quality.message,
+            "labels": quality.labels,
+            "auc": quality.auc,
+            "model_version": judged.version,
+            "batch_digest": judged.batch_digest,
+            "ground_truth_digest": judged.ground_truth_digest,
+            **places,
+            "report_uri": uri,
+            "execution_id": execution_id,
+            "judged_at": self.now().isoformat(timespec="seconds"),
+            **{name: str(event.get(name, "")) for name in ORIGIN},
+        }
+        own.write_json(key, record)
+        self._metrics(quality.metrics)
+        return {"message": quality.message}
+
     def _is_check(self, uri: str) -> bool:
         return is_check(uri, self.settings.data_bucket, self.settings.model_name)
 
@@ -219,7 +275,7 @@ class Recorder:
         bucket, key = split_uri(uri)
         document = self.open_bucket(bucket).read_json(key)
         if document is None:
-            raise FileMissing(f"there is no verdict at {uri}: the data-quality step should have written it")
+            raise FileMissing(f"there is no verdict at {uri}: the step before should have written it")
         return document.value
 
     def _verdict_of(self, execution_id: str) -> tuple[str, dict[str, Any] | None]:
