@@ -26,6 +26,7 @@ class Run:
     model_version: int | None = None
     rows_scored: int | None = None
     alerts: int = 0
+    told: bool = False  # of what it found, although it succeeded
 
     def as_row(self) -> dict[str, Any]:
         """Return the run as a row of summary.json."""
@@ -179,6 +180,12 @@ class Lookout:
         stage = self.settings.known_stage(run.stage)
         held = self.client(run.stage, "s3").get_object(Bucket=stage.data_bucket_name, Key=key)
         return bytes(held["Body"].read())
+
+    def judged(self, run: Run) -> Any:
+        """Return what a quality run found by ground truth."""
+        home = f"s3://{self.settings.known_stage(run.stage).data_bucket_name}/{self.model.model_name}"
+        name = f"quality/{run.outcome.execution_id}/model-quality/model-quality.json"
+        return self.read_json(f"{home}/{name}", run.stage)
 
     def versions(self) -> list[registry.Version]:
         """Return the model versions, the oldest first."""

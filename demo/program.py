@@ -101,10 +101,15 @@ def run(story: Story, out: Path, *, everything: bool = False) -> dict[str, Any]:
         with story.phase("Forbidden calls"):
             denied = denials.try_all(world)
             denials.controls(world)
-        with story.phase("Count"), story.step("one alert a failed run, one retraining", kind="good"):
+        with (
+            story.phase("Count"),
+            story.step("one alert a run that failed or found a loss, one retraining", kind="good"),
+        ):
             scenario.counted_alerts(world)
             story.check(len(world.executions("prod", "train")) == 1, "exactly one retraining")
-        page = summary.collect(world, dataset=dataset, stacks=stacks, denied=denied, drift=shown["drift"])
+        page = summary.collect(
+            world, dataset=dataset, stacks=stacks, denied=denied, drift=shown["drift"], judged=shown["judged"]
+        )
         page["batch_page"] = shown["page"]
     page["summary"]["peak_memory_mb"] = peak_memory_mb()
     return page

@@ -11,6 +11,7 @@ from typing import Any
 from demo import charts
 
 HERE = Path(__file__).resolve().parent
+QUALITY = {"ok": "good", "loss": "bad"}
 PICTURE = HERE.parent / "docs" / "loop.svg"
 
 
@@ -19,11 +20,12 @@ def render(story: Mapping[str, Any]) -> str:
     summary = story["summary"]
     picture = re.sub(r"\s+", " ", PICTURE.read_text())
     sections = [
-        _head(summary),
+        _head(summary, story),
         f'<div class="picture">{picture}</div>',
         section("What happened, in order", charts.timeline(story["timeline"])),
         section("Two versions of the model", _versions(story)),
         section("Which features drifted, and how far", _drift(story)),
+        section("What labels said of version 1, weeks later", _judged(story["judged"])),
         section("Every run", _runs(summary["runs"])),
         section("Every alert a person got", _alerts(story["messages"])),
         section("Who was denied what", _denied(summary["denied"])),
@@ -44,7 +46,7 @@ def section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def _head(summary: Mapping[str, Any]) -> str:
+def _head(summary: Mapping[str, Any], story: Mapping[str, Any]) -> str:
     failed = [run for run in summary["runs"] if run["status"] == "Failed"]
     scored = sum(run["rows_scored"] or 0 for run in summary["runs"])
     facts = [
@@ -52,6 +54,10 @@ def _head(summary: Mapping[str, Any]) -> str:
         (len(summary["versions"]), "model versions registered"),
         (scored, "rows scored"),
         (len(failed), "runs failed on purpose, one alert each"),
+        (
+            sum(found["verdict"] == "loss" for found in story["judged"]),
+            "loss shown by late labels, told once",
+        ),
         (summary["retrains"], "retraining, started by drift"),
         (len(summary["denied"]), "forbidden calls, all denied"),
     ]
@@ -118,6 +124,25 @@ def _drift(story: Mapping[str, Any]) -> str:
         "<details><summary>The page that the alert links to, as the monitor made it of this batch</summary>"
         '<iframe title="the monitor\'s page of the drifted batch" sandbox'
         f' srcdoc="{escape(story["batch_page"])}"></iframe></details>'
+    )
+
+
+def _judged(judged: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            str(found["rows"]["joined"]),
+            f"{found['auc']['value']:.3f}",
+            f"{found['auc']['at_training']:.3f}",
+            badge({"ok": "as at training", "loss": "lost"}[found["verdict"]], QUALITY[found["verdict"]]),
+            found["message"],
+        ]
+        for found in judged
+    ]
+    header = ["labels", "AUC by them", "AUC at training", "the model is", "in words"]
+    return table(header, rows, raw={3}) + (
+        '<p class="muted">The labels of the first scored batch, as they came and then corrected (every second one'
+        " turned around). A drop beyond chance and beyond the margin is told once; it would have retrained, had not"
+        " version 2 waited for a person.</p>"
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from demo.denials import Thief
 from demo.world import APPROVER, Run, World
 from ops import data, registry
 from ops.registry import Version
+from pipeline_code.mammography.dataset import TRUTH
 from stacks.installation import StageName
 
 CLEAN, BROKEN, DRIFTED = (
@@ -33,11 +35,14 @@ def play(world: World) -> dict[str, Any]:
     with story.phase("A drifted batch retrains"):
         drifted = drifted_batch(world)
         drift_while_a_version_waits(world)
+    with story.phase("Labels arrive late"):
+        judged = [labels_agree(world), labels_show_a_loss(world)]
     with story.phase("Approve, use, reject, go back"):
         approve_2_and_go_back(world)
     with story.phase("An approved model can't be changed"):
         change_what_was_approved(world)
-    return {"drift": world.verdict(drifted), "page": world.checked(drifted, "report.html").decode()}
+    page = world.checked(drifted, "report.html").decode()
+    return {"drift": world.verdict(drifted), "page": page, "judged": judged}
 
 
 def nothing_to_score_with(world: World) -> None:
@@ -163,6 +168,53 @@ def drift_while_a_version_waits(world: World) -> None:
         story.check(len(world.executions("prod", "train")) == 1, "no second retraining")
         reason = next(line for line in alert["body"].splitlines() if "version 2" in line)
         story.show(reason.strip())
+
+
+def labels_agree(world: World) -> Any:
+    """The labels of a batch that was scored: as good as at training, so there are numbers and no message."""
+    with world.story.step("the labels of prod's first batch arrive", kind="good"):
+        found = _judged(world, "prod by its labels", _labels())
+        world.story.check(
+            (found["verdict"], found["action"]) == ("ok", "none"), "the model holds", found["message"]
+        )
+    return found
+
+
+def labels_show_a_loss(world: World) -> Any:
+    """Corrected labels, which the scores don't fit: one alert, and no second retraining while version 2 waits."""
+    story = world.story
+    with story.step("they are corrected, and the scores don't fit them any more", kind="alert"):
+        corrected = {row: 1 - label if row % 2 else label for row, label in _labels().items()}
+        found = _judged(world, "prod by corrected labels", corrected)
+        story.check(found["action"] == "announce_and_retrain", "the AUC is lost", found["message"])
+        run = world.runs[-1]
+        run.told = True
+        alert = world.settle(run)
+        story.check("ground truth" in alert["subject"], "the alert is about ground truth", alert["subject"])
+        reason = next((line for line in alert["body"].splitlines() if "version 2" in line), "")
+        story.check(bool(reason), "the alert says that version 2 waits", alert["body"])
+        story.check(len(world.executions("prod", "train")) == 1, "no second retraining")
+        story.show(reason.strip())
+    return found
+
+
+def _labels() -> dict[int, int]:
+    lines = (data.ROOT / "data" / TRUTH).read_text().splitlines()[1:]
+    return {int(row): int(label) for row, label in (line.split(",") for line in lines)}
+
+
+def _judged(world: World, name: str, labels: Mapping[int, int]) -> Any:
+    """Lay down the labels of the clean batch, let the quality pipeline judge, and return what it found."""
+    stage = world.stage("prod")
+    key = f"{data.ground_truth_prefix(world.model)}{CLEAN}"
+    text = "".join(f"{row},{label}\n" for row, label in labels.items())
+    world.client("prod", "s3").put_object(Bucket=stage.data_bucket_name, Key=key, Body=text.encode())
+    run = world.follow(name, "prod", world.start("prod", "quality"))
+    world.story.check(run.outcome.status == "Succeeded", f"{name} is judged", run.outcome.in_words())
+    found = world.judged(run)
+    world.story.check(found["rows"]["joined"] == len(labels), "every label has its prediction", found["rows"])
+    world.story.show(found["message"])
+    return found
 
 
 def approve_2_and_go_back(world: World) -> None:
@@ -296,12 +348,12 @@ def _told(world: World, *words: str) -> dict[str, str]:
 
 
 def counted_alerts(world: World) -> None:
-    """Exactly one alert a failed run, none for one that succeeded, and none about anything else."""
+    """Exactly one alert a run that failed or found a loss, none for any other, and none about anything else."""
     for run in world.runs:
         run.alerts = len(world.alerts_about(run.stage, run.outcome.execution_id))
-        expected = 0 if run.outcome.status == "Succeeded" else 1
+        expected = int(run.told or run.outcome.status != "Succeeded")
         world.story.check(run.alerts == expected, f"{expected} alerts about '{run.name}'", run.alerts)
     for stage in world.settings.stages:
-        failed = [run for run in world.runs if run.stage == stage and run.outcome.status != "Succeeded"]
+        told = sum(run.alerts for run in world.runs if run.stage == stage)
         subjects = [message["subject"] for message in world.messages(stage)]
-        world.story.check(len(subjects) == len(failed), f"{len(failed)} messages in {stage}", subjects)
+        world.story.check(len(subjects) == told, f"{told} messages in {stage}", subjects)

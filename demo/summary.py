@@ -15,6 +15,7 @@ def collect(
     stacks: Mapping[str, str],
     denied: Sequence[Mapping[str, Any]],
     drift: Mapping[str, Any],
+    judged: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return what the page shows; its part ``summary`` is what summary.json holds."""
     versions = [
@@ -38,6 +39,16 @@ def collect(
         "drifted_features": [
             {"name": f["name"], "distance": f["distance"]} for f in drift["features"] if f["drifted"]
         ],
+        "model_quality": [
+            {
+                "labels": found["rows"]["joined"],
+                "auc": found["auc"]["value"],
+                "auc_at_training": found["auc"]["at_training"],
+                "verdict": found["verdict"],
+                "action": found["action"],
+            }
+            for found in judged
+        ],
         "retrains": len(world.executions("prod", "train")),
         "denied": [
             {key: call[key] for key in ("principal", "who", "action", "what", "allowed")} for call in denied
@@ -51,6 +62,7 @@ def collect(
         "versions": versions,
         "messages": messages,
         "drift": drift,
+        "judged": list(judged),
     }
 
 

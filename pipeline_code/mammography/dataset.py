@@ -1,6 +1,6 @@
 """The data of the use case: UCI Mammographic Mass, and the files that are made of it.
 
-``python -m pipeline_code.mammography.dataset --out data/`` prepares the five files.
+``python -m pipeline_code.mammography.dataset --out data/`` prepares the six files.
 
 Cite: Elter, M. (2007). Mammographic Mass. UCI Machine Learning Repository. doi:10.24432/C53K6Z
 """
@@ -34,6 +34,7 @@ PART1, PART2 = "mammo-train-dataset-part1.csv", "mammo-train-dataset-part2.csv"
 BATCH = "mammo-batch-dataset.csv"
 OUTLIERS = "mammo-batch-dataset-outliers.csv"
 BROKEN = "mammo-batch-dataset-broken.csv"
+TRUTH = "mammo-batch-ground-truth.csv"
 
 SEED = 200
 OLDER_BY = 15  # years
@@ -149,14 +150,15 @@ def _packaged() -> Path:
 
 
 def prepare(source: Source, out_dir: Path) -> list[Path]:
-    """Write the five files; the same source gives the same bytes.
+    """Write the six files; the same source gives the same bytes.
 
     Returns
     -------
     list[Path]
         Training part 1 and part 2 (pandas' default header, label, ``?``), the batch (imputed by its own medians),
-        the drifted batch (women `OLDER_BY` years older, half of the margins spiculated, missing values left), and
-        the broken one of the blog (header row of names, missing values left).
+        the drifted batch (women `OLDER_BY` years older, half of the margins spiculated, missing values left),
+        the broken one of the blog (header row of names, missing values left), and what the batch turned out to be: the
+        label of each of its rows, whose number is its id.
     """
     import pandas as pd
 
@@ -177,6 +179,9 @@ def prepare(source: Source, out_dir: Path) -> list[Path]:
         BATCH: features.fillna(features.median()).to_csv(index=False, header=False),
         OUTLIERS: _whole(_older(named)).to_csv(index=False, header=False),
         BROKEN: _whole(named).to_csv(index=False),
+        TRUTH: pd.DataFrame(
+            {"id": range(1, len(batch) + 1), "label": batch[len(COLUMNS) - 1].tolist()}
+        ).to_csv(index=False),
     }
     for name, text in written.items():
         (out_dir / name).write_text(text, encoding="utf-8", newline="")

@@ -5,6 +5,7 @@ import hashlib
 import io
 import urllib.request
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,12 +48,14 @@ def _zip(content: bytes, name: str = dataset.ORIGINAL) -> bytes:
     return packed.getvalue()
 
 
-def test_the_five_files_are_those_that_the_model_names(packaged: dataset.Source, tmp_path: Path) -> None:
+def test_the_files_are_those_that_the_model_names_and_the_batchs_labels(
+    packaged: dataset.Source, tmp_path: Path
+) -> None:
     files = load_model("mammography").data_files
 
     prepared = [path.name for path in dataset.prepare(packaged, tmp_path)]
 
-    assert prepared == [*files.train["prod"], *files.batches]
+    assert prepared == [*files.train["prod"], *files.batches, dataset.TRUTH]
     assert files.train["dev"] == (dataset.PART1,)
 
 
@@ -61,6 +64,25 @@ def test_the_same_source_gives_the_same_bytes(packaged: dataset.Source, tmp_path
     second = dataset.prepare(packaged, tmp_path / "two")
 
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_the_labels_are_those_of_the_batchs_rows_by_their_numbers(
+    packaged: dataset.Source, tmp_path: Path
+) -> None:
+    dataset.prepare(packaged, tmp_path)
+
+    rows = [line.split(",") for line in (tmp_path / dataset.BATCH).read_text().splitlines()]
+    truth = [line.split(",") for line in (tmp_path / dataset.TRUTH).read_text().splitlines()]
+    # complete rows, so a batch's row is found in the source as it is there
+    known = Counter(
+        (*(float(cell) for cell in cells[:-1]), cells[-1].strip())
+        for cells in (line.split(",") for line in dataset._lines(packaged.path))
+    )
+    assert truth[0] == ["id", "label"]
+    assert [number for number, _ in truth[1:]] == [str(number) for number in range(1, len(rows) + 1)]
+    labelled = Counter((*map(float, row), label) for row, (_, label) in zip(rows, truth[1:], strict=True))
+    assert labelled <= known
+    assert {label for _, label in truth[1:]} == {"0", "1"}
 
 
 def test_every_row_is_in_one_file_and_the_split_is_that_of_the_blog(tmp_path: Path) -> None:
@@ -201,7 +223,14 @@ def test_the_command_prepares_the_files_and_says_where_the_rows_came_from(
     said = capsys.readouterr().out
     assert "rows, sha256" in said.splitlines()[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [dataset.PART1, dataset.PART2, dataset.BATCH, dataset.OUTLIERS, dataset.BROKEN]
+        [
+            dataset.PART1,
+            dataset.PART2,
+            dataset.BATCH,
+            dataset.OUTLIERS,
+            dataset.BROKEN,
+            dataset.TRUTH,
+        ]
     )
 
 

@@ -24,6 +24,17 @@ def evaluation(holdout: float, champion: float | None) -> dict[str, Any]:
     }
 
 
+def judged(verdict: str, action: str, auc: float, message: str) -> dict[str, Any]:
+    numbers = {"value": auc, "at_training": 0.921}
+    return {
+        "verdict": verdict,
+        "action": action,
+        "auc": numbers,
+        "rows": {"joined": 48},
+        "message": message,
+    }
+
+
 def story() -> dict[str, Any]:
     run = {
         "name": "prod drifted <batch>",
@@ -59,6 +70,10 @@ def story() -> dict[str, Any]:
         ],
         "messages": [
             {"subject": "[prod] a subject", "topic": "a-topic", "body": "What happened\nx <script>"}
+        ],
+        "judged": [
+            judged("ok", "none", 0.93, "AUC 0.930 of 48 labelled rows"),
+            judged("loss", "announce_and_retrain", 0.58, "AUC 0.580 of 48 <labelled> rows"),
         ],
         "batch_page": "<!doctype html><p>Age moved</p>",
         "drift": {
@@ -103,6 +118,13 @@ def test_other_numbers_give_another_page() -> None:
 def test_the_monitors_own_page_of_the_drifted_batch_is_in_it() -> None:
     page = report.render(story() | {"batch_page": '<!doctype html><p class="x">Age moved</p>'})
     assert 'srcdoc="&lt;!doctype html&gt;&lt;p class=&quot;x&quot;&gt;Age moved&lt;/p&gt;"' in page
+
+
+def test_what_labels_said_is_told_with_its_verdict() -> None:
+    text = text_of(report.render(story()))
+    assert re.search(r"48\s+0\.930\s+0\.921\s+as at training\s+AUC 0\.930 of 48 labelled rows", text)
+    assert re.search(r"48\s+0\.580\s+0\.921\s+lost\s+AUC 0\.580 of 48 &lt;labelled&gt; rows", text)
+    assert re.search(r"1\s+loss shown by late labels, told once", text)
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

@@ -24,7 +24,7 @@ def _bench(root: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The five data files by name."""
+    """The six data files by name."""
     folder = tmp_path_factory.mktemp("data")
     found = dataset.source(Path("data"), offline=True, say=lambda line: None)
     return {path.name: path for path in dataset.prepare(found, folder)}
