@@ -23,20 +23,12 @@ from pipeline_code.steps.quality.predictions import (
     prediction_column,
     score_batch,
 )
-from tests.steps.steps_kit import Workbench, shipped_json, write_archive
+from tests.steps.steps_kit import Workbench, write_archive
 
 
-@pytest.fixture(scope="module")
-def baseline(part1: Path, first_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The baseline that evaluate leaves, with the scores of the hold-out."""
-    from tests.steps.conftest import _bench
-
-    with pytest.MonkeyPatch.context() as patch:
-        bench = _bench(tmp_path_factory.mktemp("evaluated"), patch)
-        quick = shipped_json() | {"evaluation": {"folds": 2, "repeats": 1, "seed": 200}}
-        bench.model_path.write_text(json.dumps(quick))
-        bench.evaluate("run", part1, first_model)
-    return bench.root / "run" / "out" / "baseline"
+@pytest.fixture
+def baseline(evaluated: Path) -> Path:
+    return evaluated
 
 
 def _check(
@@ -218,8 +210,8 @@ def test_a_batch_of_many_rows_is_scored_in_part(tmp_path: Path, first_model: Pat
 
     found = score_batch(booster, [path], 30_000, 5)
 
-    assert len(found.scores) == 30_000
-    assert len(np.unique(found.scores)) > 1
+    assert (found.rows, found.points.total) == (30_000, 30_000)
+    assert len(found.points.values) > 1
     assert 9_500 < found.attributed.rows < 10_500
     with pytest.raises(UsageError, match="the model expects 5 features"):
         score_batch(booster, [path], 30_000, 4)
