@@ -299,6 +299,8 @@ def test_scores_come_back_from_the_file_of_a_state(tmp_path: Path, explained: in
         np.testing.assert_array_equal(getattr(back.points, key), getattr(written.points, key))
     np.testing.assert_array_equal(back.attributed.means, written.attributed.means)
     if explained > 1:
+        assert back.attributed.spread is not None
+        assert written.attributed.spread is not None
         np.testing.assert_array_equal(back.attributed.spread, written.attributed.spread)
     else:
         assert back.attributed.spread is None
