@@ -132,6 +132,19 @@ def test_what_is_broken_in_one_file_is_told_by_instances_as_by_one(
     assert found in shared.verdict["message"]
 
 
+def test_a_file_of_no_rows_asks_for_no_score(wines: tuple[Checks, list[str]]) -> None:
+    checks, (header, *_) = wines
+    checks.archive = checks.root.parent / "none.tar.gz"
+    checks.archive.write_bytes(b"")  # would end a check that loads it
+    batch = {"0.csv": header.encode(), "1.csv": header.encode()}
+
+    whole, shared = checks.alone(batch), checks.shared(batch, 2)
+
+    same(whole, shared)
+    assert shared.verdict["verdict"] == "violation"
+    assert "the batch holds no rows" in shared.verdict["message"]
+
+
 def test_rows_of_a_file_whose_verdict_is_certain_are_not_written(checks: Checks) -> None:
     shared = checks.shared({"a.csv": LINES, "b.csv": b"5,60\n"}, 2)
 

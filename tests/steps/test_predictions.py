@@ -16,6 +16,7 @@ from pipeline_code.steps.archive import load_boosters
 from pipeline_code.steps.program import UsageError
 from pipeline_code.steps.quality import report
 from pipeline_code.steps.quality.predictions import (
+    Attributed,
     attributed,
     compare_attributions,
     known_attributions,
@@ -201,6 +202,21 @@ def test_a_model_of_one_feature_never_moves_its_attributions() -> None:
     )
 
     assert (found.moved, found.chance, found.drifted) == (0.0, 1.0, False)
+
+
+def test_the_last_digits_of_a_covariance_decide_nothing() -> None:
+    then = Attributed(rows=100, means=np.array([1.0, 1.0, 1.0, 1.0]))
+    means = np.array([1.2, 1.0, 0.9, 0.9])
+    others = np.random.default_rng(4).normal(size=(4, 4)) * 1e-15
+    whole, parts = (
+        compare_attributions(
+            ["a", "b", "c", "d"], Attributed(rows=100, means=means, spread=spread), then, each=0.01
+        )
+        for spread in (np.eye(4), np.eye(4) + others + others.T)
+    )
+
+    assert 0.01 < whole.chance < 0.99
+    assert (parts.chance, parts.noise) == pytest.approx((whole.chance, whole.noise), rel=1e-9)
 
 
 def test_a_batch_of_many_rows_is_scored_in_part(tmp_path: Path, first_model: Path) -> None:
