@@ -341,7 +341,7 @@ def _chance(moved: float, drawn: Floats, each: float) -> tuple[float, float]:
     The tail is a gamma law's of the same mean and variance: longer than that of what is drawn, a norm of normal
     numbers, and known where no draw comes.
     """
-    from scipy.special import gammaincc, gammainccinv  # XGBoost has loaded it by now
+    from scipy.special import gammaincc, gammainccinv  # XGBoost has loaded it where it scored
 
     shape, scale = _gamma(drawn)
     chance = float(gammaincc(shape, moved / scale)) if scale else float(moved <= 0)
