@@ -273,11 +273,14 @@ def get_pipeline(
             )
             check_steps = [check]
         else:
-            # without the model: states hold no scores, so predictions aren't compared
             check = steps.program(
                 "DataQualityCheck",
                 "steps.check_shard",
-                inputs={"batch": resolved["batch_uri"]},
+                inputs={
+                    "batch": resolved["batch_uri"],
+                    # each instance scores its rows, and the verdict compares the scores of all
+                    "model": resolved["model_uri"],
+                },
                 outputs={"state": run_folder(run_uri, "states"), "prepared": prepared_uri},
                 output_key=data_key,
                 sharded=["batch"],

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .data_quality import add_drift_threshold
 from .data_quality import check_batch as check
@@ -74,11 +74,9 @@ def check_and_prepare(
     targets = destinations(names, prepared)  # before anything is written: a verdict that delivers must hold
 
     def score(rows: int) -> Scored:
-        # only where it is needed: XGBoost takes a while to load
-        from .archive import load_boosters
         from .quality.predictions import score_batch
 
-        booster = load_boosters([sole_file(inputs / "model", "model.tar.gz")])[0]
+        booster = load_model(inputs / "model")
         write_prepared(model, batch, folder_of(output, "prepared"), checked=True)
         return score_batch(booster, targets, rows, len(model.columns))
 
@@ -100,6 +98,19 @@ def check_and_prepare(
             path.unlink(missing_ok=True)  # rows that were written to be scored here; nobody else shall
         write_nothing(verdict.message, folder_of(output, "prepared"))
     return with_finding(message, verdict)
+
+
+def load_model(folder: Path) -> Any:
+    """Return the booster in the input folder of a model.
+
+    Raises
+    ------
+    UsageError
+        There is no archive, or it can't be read.
+    """
+    from .archive import load_boosters  # only where it is needed: XGBoost takes a while to load
+
+    return load_boosters([sole_file(folder, "model.tar.gz")])[0]
 
 
 def with_finding(message: str, verdict: Verdict) -> str:

@@ -284,16 +284,30 @@ def conclude_state(
     *,
     drift_threshold: float | None = None,
     deliver_on_drift: bool = False,
+    score: Score | None = None,
 ) -> tuple[Verdict, str]:
     """Write the report of a batch whose state is known; return the verdict and the exit message.
+
+    Parameters
+    ----------
+    score
+        As of `check_batch`.
 
     Raises
     ------
     UsageError
         The baseline can't be read.
     """
-    baseline = read_baseline(baseline_root, model, drift_threshold=drift_threshold)
-    return _conclude(model, state, baseline, baseline_root, report, deliver_on_drift=deliver_on_drift)
+    return _conclude(
+        model,
+        state,
+        read_baseline(baseline_root, model, drift_threshold=drift_threshold),
+        baseline_root,
+        report,
+        deliver_on_drift=deliver_on_drift,
+        score=score,
+        drift_threshold=drift_threshold,
+    )
 
 
 def _conclude(

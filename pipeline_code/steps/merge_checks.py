@@ -1,8 +1,8 @@
 """Give the verdict on a batch whose parts the instances of a job have read with ``steps.check_shard``.
 
 Inputs: ``states``, one of each instance, ``statistics``, ``constraints``, and ``history`` of the last batches where
-there is one. Output: ``report``, as ``steps.check_batch`` writes it on one instance. A drift or a violation is a
-result: the exit code is 0, and the pipeline's conditions act.
+there is one. Output: ``report``, as ``steps.check_batch`` writes it on one instance; predictions are compared where the
+states hold scores. A drift or a violation is a result: the exit code is 0, and the pipeline's conditions act.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from .data_quality import add_drift_threshold, conclude_state, merged_state
 from .model import Model, read_model
 from .prepare import destinations
 from .program import folder_of, main_exit, parser, run
+from .quality.pooled import pooled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def merge_and_judge(
     DataError
         No instance had a file, or the prepared rows of two went to the same place.
     UsageError
-        A state is missing or can't be read, or the baseline can't.
+        A state is missing or can't be read, or the baseline can't; some states hold scores and others don't.
     """
     state = merged_state(model, inputs / "states", instances=instances)
     destinations(list(state.files), output / "prepared")  # no instance saw the names of the others' files
@@ -63,6 +64,7 @@ def merge_and_judge(
         folder_of(output, "report"),
         drift_threshold=drift_threshold,
         deliver_on_drift=deliver_on_drift,
+        score=(lambda rows: pooled(state.scored, rows)) if state.scored else None,
     )
     return with_finding(message, verdict)
 

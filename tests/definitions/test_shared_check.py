@@ -61,9 +61,17 @@ def test_the_verdict_is_a_step_of_its_own_that_all_later_steps_ask(inference: di
 
 @pytest.mark.authoring
 @pytest.mark.xdist_group("authoring-b")
-def test_each_instance_gets_some_of_the_batch_and_all_of_the_code(inference: dict[str, Any]) -> None:
+def test_each_instance_gets_some_of_the_batch_and_all_of_the_code_and_of_the_model(
+    inference: dict[str, Any],
+) -> None:
     check = by_name(inference)[CHECK]
-    assert distributions(check) == {"code": "FullyReplicated", "batch": "ShardedByS3Key"}
+    assert distributions(check) == {
+        "code": "FullyReplicated",
+        "batch": "ShardedByS3Key",
+        "model": "FullyReplicated",
+    }
+    (model,) = (one for one in check["Arguments"]["ProcessingInputs"] if one["InputName"] == "model")
+    assert model["S3Input"]["S3Uri"] == {"Get": "Steps.Wine-ResolveModel.OutputParameters['model_uri']"}
     cluster = check["Arguments"]["ProcessingResources"]["ClusterConfig"]
     assert cluster["InstanceCount"] == {"Get": "Parameters.ProcessingInstanceCount"}
     parameters = {one["Name"]: one.get("DefaultValue") for one in inference["Parameters"]}

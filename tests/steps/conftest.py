@@ -58,3 +58,14 @@ def second_model(both_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The model.tar.gz that both parts give."""
     archive = tmp_path_factory.mktemp("model2") / "model.tar.gz"
     return train(both_parts / "train" / "train.csv", shipped_model().hyperparameters, archive)
+
+
+@pytest.fixture(scope="session")
+def evaluated(part1: Path, first_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The baseline that evaluate leaves of part 1, with the scores of the hold-out."""
+    with pytest.MonkeyPatch.context() as patch:
+        bench = _bench(tmp_path_factory.mktemp("evaluated"), patch)
+        quick = shipped_json() | {"evaluation": {"folds": 2, "repeats": 1, "seed": 200}}
+        bench.model_path.write_text(json.dumps(quick))
+        bench.evaluate("run", part1, first_model)
+    return bench.root / "run" / "out" / "baseline"

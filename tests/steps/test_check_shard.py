@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,122 +14,12 @@ from hypothesis import strategies as st
 
 from pipeline_code.mammography import dataset
 from pipeline_code.model_config import load_model
-from pipeline_code.steps import check_batch, check_shard, merge_checks
 from tests.fixtures.trees import SECOND
 from tests.fixtures.wine_data import write_batch, write_training_file
-from tests.steps.steps_kit import Main, Workbench
+from tests.steps.shard_kit import Batch, Checks, in_files, same
+from tests.steps.steps_kit import Workbench
 
-Batch = dict[str, bytes]
 LINES = b"5,60,3,5,3\n4,50,1,1,3\n"
-
-
-@dataclass
-class Outcome:
-    """How a check ended, and what it left."""
-
-    code: int
-    message: str
-    verdict: dict[str, Any]
-    prepared: dict[str, str]
-    violations: dict[str, Any]
-    page: str
-
-
-@dataclass
-class Checks:
-    """Runs checks of batches against one baseline."""
-
-    root: Path
-    model_path: Path
-    baseline: Path
-
-    def _run(self, name: str, main: Main, *more: str, hosts: tuple[str, ...] = ("algo-1",)) -> int:
-        """Run a program in the container of the first of these hosts."""
-        root = self.root / name
-        (root / "config").mkdir(parents=True, exist_ok=True)
-        described = {"current_host": hosts[0], "hosts": sorted(hosts)}
-        (root / "config" / "resourceconfig.json").write_text(json.dumps(described))
-        arguments = ["--model", str(self.model_path), "--input", str(root / "in"), "--output"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SAGEMAKER_BASE_DIR", str(root))
-            return main([*arguments, str(root / "out"), *more])
-
-    def _lay_out(self, name: str, batch: Batch) -> None:
-        for path, content in batch.items():
-            target = self.root / name / "in" / "batch" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-
-    def _lay_out_baseline(self, name: str) -> None:
-        for kind in ("statistics", "constraints"):
-            (self.root / name / "in" / kind).mkdir(parents=True)
-            shutil.copy(self.baseline / f"{kind}.json", self.root / name / "in" / kind)
-
-    def alone(self, batch: Batch, *more: str) -> Outcome:
-        """Check a batch on one instance."""
-        self._lay_out("whole", batch)
-        self._lay_out_baseline("whole")
-        code = self._run("whole", check_batch.main, *more)
-        return self._outcome("whole", code, _files(self.root / "whole" / "out"))
-
-    def shared(self, batch: Batch, instances: int, *more: str, lost: str = "") -> Outcome:
-        """Check a batch on several instances, files dealt in the order of their names; one's outputs may be lost."""
-        uploaded: Batch = {}
-        hosts = tuple(f"algo-{number}" for number in range(1, instances + 1))
-        names = sorted(batch)
-        for number, host in enumerate(hosts):
-            self._lay_out(host, {name: batch[name] for name in names[number::instances]})
-            code = self._run(host, check_shard.main, hosts=(host, *hosts[:number], *hosts[number + 1 :]))
-            if code:
-                return self._outcome(host, code, uploaded)
-            if host != lost:
-                uploaded |= _files(self.root / host / "out")
-        self._lay_out_baseline("verdict")
-        (self.root / "verdict" / "in" / "states").mkdir()
-        for name in (name for name in uploaded if name.startswith("state/")):
-            (self.root / "verdict" / "in" / "states" / Path(name).name).write_bytes(uploaded[name])
-        code = self._run("verdict", merge_checks.main, "--instances", str(instances), *more)
-        return self._outcome("verdict", code, uploaded)
-
-    def _outcome(self, name: str, code: int, uploaded: Batch) -> Outcome:
-        report = self.root / name / "out" / "report"
-        found = [
-            json.loads((report / file).read_text()) if code == 0 else {}
-            for file in ("verdict.json", "constraint_violations.json")
-        ]
-        rows = {
-            name.removeprefix("prepared/"): content.decode()
-            for name, content in sorted(uploaded.items())
-            if name.startswith("prepared/")
-        }
-        message = (self.root / name / "output" / "message").read_text().strip()
-        page = (report / "report.html").read_text() if code == 0 else ""
-        timeless = re.sub(r"\d\d \w+ \d{4}, \d\d:\d\d UTC", "", page)
-        return Outcome(code, message, found[0], rows, found[1], timeless)
-
-
-def _files(output: Path) -> Batch:
-    """Return what an instance uploads: names below the outputs' prefix, and contents."""
-    found = (path for path in output.rglob("*") if path.is_file())
-    return {path.relative_to(output).as_posix(): path.read_bytes() for path in found}
-
-
-def same(whole: Outcome, shared: Outcome) -> None:
-    """Assert that both say the same, and that what is delivered holds the same rows."""
-    assert (shared.code, shared.message) == (whole.code, whole.message)
-    assert shared.violations == whole.violations
-    assert shared.page == whole.page
-    moments = ("before", "after")  # sums of parts are rounded otherwise
-    for one, other in zip(whole.verdict.get("features", []), shared.verdict.get("features", []), strict=True):
-        assert {k: v for k, v in other.items() if k not in moments} == {
-            k: v for k, v in one.items() if k not in moments
-        }
-        for key in moments:
-            assert other[key] == pytest.approx(one[key], rel=1e-12)
-    rest = [{k: v for k, v in one.verdict.items() if k != "features"} for one in (whole, shared)]
-    assert rest[0] == rest[1]
-    if whole.verdict.get("action") in ("deliver", "announce_and_deliver"):
-        assert shared.prepared == whole.prepared
 
 
 @pytest.fixture
@@ -148,12 +34,6 @@ def wines(bench: Workbench) -> tuple[Checks, list[str]]:
     output = bench.preprocess("training", write_training_file(bench.root / "wines"))
     lines = write_batch(bench.root / "wines", rows=200).read_text().splitlines(keepends=True)
     return Checks(bench.root / "checks", bench.model_path, output / "baseline"), lines
-
-
-def in_files(lines: list[str], files: int, header: str = "") -> Batch:
-    """Deal lines to files, in a folder and beside it."""
-    names = [f"part/{n}.csv" if n % 2 else f"{n}.csv" for n in range(files)]
-    return {name: (header + "".join(lines[n::files])).encode() for n, name in enumerate(names)}
 
 
 @pytest.mark.parametrize("instances", [1, 2, 3, 7])
@@ -250,6 +130,19 @@ def test_what_is_broken_in_one_file_is_told_by_instances_as_by_one(
     same(whole, shared)
     assert shared.verdict["verdict"] == ("violation" if found else "ok")
     assert found in shared.verdict["message"]
+
+
+def test_a_file_of_no_rows_asks_for_no_score(wines: tuple[Checks, list[str]]) -> None:
+    checks, (header, *_) = wines
+    checks.archive = checks.root.parent / "none.tar.gz"
+    checks.archive.write_bytes(b"")  # would end a check that loads it
+    batch = {"0.csv": header.encode(), "1.csv": header.encode()}
+
+    whole, shared = checks.alone(batch), checks.shared(batch, 2)
+
+    same(whole, shared)
+    assert shared.verdict["verdict"] == "violation"
+    assert "the batch holds no rows" in shared.verdict["message"]
 
 
 def test_rows_of_a_file_whose_verdict_is_certain_are_not_written(checks: Checks) -> None:

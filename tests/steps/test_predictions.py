@@ -16,6 +16,7 @@ from pipeline_code.steps.archive import load_boosters
 from pipeline_code.steps.program import UsageError
 from pipeline_code.steps.quality import report
 from pipeline_code.steps.quality.predictions import (
+    Attributed,
     attributed,
     compare_attributions,
     known_attributions,
@@ -23,20 +24,12 @@ from pipeline_code.steps.quality.predictions import (
     prediction_column,
     score_batch,
 )
-from tests.steps.steps_kit import Workbench, shipped_json, write_archive
+from tests.steps.steps_kit import Workbench, write_archive
 
 
-@pytest.fixture(scope="module")
-def baseline(part1: Path, first_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The baseline that evaluate leaves, with the scores of the hold-out."""
-    from tests.steps.conftest import _bench
-
-    with pytest.MonkeyPatch.context() as patch:
-        bench = _bench(tmp_path_factory.mktemp("evaluated"), patch)
-        quick = shipped_json() | {"evaluation": {"folds": 2, "repeats": 1, "seed": 200}}
-        bench.model_path.write_text(json.dumps(quick))
-        bench.evaluate("run", part1, first_model)
-    return bench.root / "run" / "out" / "baseline"
+@pytest.fixture
+def baseline(evaluated: Path) -> Path:
+    return evaluated
 
 
 def _check(
@@ -211,6 +204,21 @@ def test_a_model_of_one_feature_never_moves_its_attributions() -> None:
     assert (found.moved, found.chance, found.drifted) == (0.0, 1.0, False)
 
 
+def test_the_last_digits_of_a_covariance_decide_nothing() -> None:
+    then = Attributed(rows=100, means=np.array([1.0, 1.0, 1.0, 1.0]))
+    means = np.array([1.2, 1.0, 0.9, 0.9])
+    others = np.random.default_rng(4).normal(size=(4, 4)) * 1e-15
+    whole, parts = (
+        compare_attributions(
+            ["a", "b", "c", "d"], Attributed(rows=100, means=means, spread=spread), then, each=0.01
+        )
+        for spread in (np.eye(4), np.eye(4) + others + others.T)
+    )
+
+    assert 0.01 < whole.chance < 0.99
+    assert (parts.chance, parts.noise) == pytest.approx((whole.chance, whole.noise), rel=1e-9)
+
+
 def test_a_batch_of_many_rows_is_scored_in_part(tmp_path: Path, first_model: Path) -> None:
     path = tmp_path / "b.csv"
     path.write_text("".join(f"{number},{number % 5 + 1},50,1,,3\n" for number in range(30_000)))
@@ -218,8 +226,8 @@ def test_a_batch_of_many_rows_is_scored_in_part(tmp_path: Path, first_model: Pat
 
     found = score_batch(booster, [path], 30_000, 5)
 
-    assert len(found.scores) == 30_000
-    assert len(np.unique(found.scores)) > 1
+    assert (found.rows, found.points.total) == (30_000, 30_000)
+    assert len(found.points.values) > 1
     assert 9_500 < found.attributed.rows < 10_500
     with pytest.raises(UsageError, match="the model expects 5 features"):
         score_batch(booster, [path], 30_000, 4)

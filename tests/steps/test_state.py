@@ -22,6 +22,7 @@ from pipeline_code.steps.quality.cells import cells_of_rows
 from pipeline_code.steps.quality.checks import check
 from pipeline_code.steps.quality.constraints import read_constraints, suggest
 from pipeline_code.steps.quality.distance import simple_distance
+from pipeline_code.steps.quality.predictions import Scored, attributed, score_points
 from pipeline_code.steps.quality.profile import Floats, Points, Profile
 from pipeline_code.steps.quality.quantiles import CHUNK, Moments, Quantiles
 from pipeline_code.steps.quality.state import DatasetState, merge
@@ -277,3 +278,66 @@ def test_a_state_of_other_columns_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="its columns aren't the model's"):
         read_states(tmp_path, (NUMBER,))
+
+
+def _scored(explained: int) -> Scored:
+    found = attributed(RNG.random((explained, len(COLUMNS))))
+    return Scored(rows=400, points=score_points(RNG.random(400)), attributed=found)
+
+
+@pytest.mark.parametrize("explained", [0, 1, 50])
+def test_scores_come_back_from_the_file_of_a_state(tmp_path: Path, explained: int) -> None:
+    state = _state("1.csv", [(1.0, "a")] * 400, [])
+    state.scored = [_scored(explained)]
+
+    write_state(tmp_path, state)
+    ((back,),) = (held.scored for held in read_states(tmp_path, COLUMNS))
+
+    (written,) = state.scored
+    assert (back.rows, back.attributed.rows) == (400, explained)
+    for key in ("values", "counts"):
+        np.testing.assert_array_equal(getattr(back.points, key), getattr(written.points, key))
+    np.testing.assert_array_equal(back.attributed.means, written.attributed.means)
+    if explained > 1:
+        assert back.attributed.spread is not None
+        assert written.attributed.spread is not None
+        np.testing.assert_array_equal(back.attributed.spread, written.attributed.spread)
+    else:
+        assert back.attributed.spread is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scored.0.values": np.full(400, np.nan)},
+        {"scored.0.counts": np.full(400, -1.0)},
+        {"scored.0.counts": np.full(400, 2.0)},  # more scores than rows
+        {"scored.0.values": np.ones(3)},
+        {"scored.0.means": np.ones(3)},
+        {"scored.0.spread": np.ones((3, 3))},
+        {"scored.0.spread": np.full((2, 2), np.inf)},
+    ],
+)
+def test_scores_such_as_are_never_written_are_refused(tmp_path: Path, changed: dict[str, Floats]) -> None:
+    state = _state("1.csv", [(1.0, "a")] * 400, [])
+    state.scored = [
+        Scored(rows=400, points=score_points(np.arange(400) / 400), attributed=_scored(9).attributed)
+    ]
+    path = write_state(tmp_path, state)
+    with np.load(path) as arrays:
+        held = dict(arrays.items())
+    np.savez(path, **(held | changed))
+
+    with pytest.raises(UsageError, match="its scores aren't such as are written"):
+        read_states(tmp_path, COLUMNS)
+
+
+def test_a_state_of_another_version_is_named(tmp_path: Path) -> None:
+    path = write_state(tmp_path, _state("1.csv", [(1.0, "a")], []))
+    with np.load(path) as arrays:
+        held = dict(arrays.items())
+    told = bytes(held["state"]).replace(b'"version":2', b'"version":1')
+    np.savez(path, **(held | {"state": np.frombuffer(told, np.uint8)}))
+
+    with pytest.raises(UsageError, match=r"state.*npz is not a state .*: version 1, expected 2"):
+        read_states(tmp_path, COLUMNS)

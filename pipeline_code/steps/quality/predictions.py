@@ -18,7 +18,7 @@ from ..boosting import load_xgboost
 from ..program import UsageError
 from .constraints import Config, FeatureConstraint
 from .drift import Comparison
-from .profile import ColumnProfile, with_numbers
+from .profile import ColumnProfile, Points, with_points
 from .statistics import describe_column
 
 Floats = NDArray[np.float64]
@@ -56,26 +56,46 @@ class Attributed:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """The scores of a batch, or of a random part of it."""
+    """What a model made of rows.
 
-    scores: Floats
+    Attributes
+    ----------
+    rows
+        How many there are; where they are many, only a random part of them was scored.
+    points
+        The scores, rounded, each with how many rows have it.
+    """
+
+    rows: int
+    points: Points
     attributed: Attributed
 
     @property
     def column(self) -> ColumnProfile:
         """The scores as a feature."""
-        return prediction_column(self.scores)
+        return _column(self.points)
 
 
-def prediction_column(scores: Floats) -> ColumnProfile:
-    """Return scores as a feature.
+def score_points(scores: Floats) -> Points:
+    """Return the distribution of scores.
 
     They are rounded: on another processor a score may differ in its last digit, and tied scores must stay tied.
     """
     size = np.floor(np.log10(np.where(scores == 0, 1, np.abs(scores))))
     scale = 10.0 ** (DIGITS - 1 - np.clip(size, -30, 30))
-    profile = ColumnProfile(name=PREDICTION, inferred_type="Fractional", present=len(scores), missing=0)
-    return with_numbers(profile, np.round(scores * scale) / scale)
+    values, counts = np.unique(np.round(scores * scale) / scale, return_counts=True)
+    return Points(values, counts.astype(np.float64))
+
+
+def prediction_column(scores: Floats) -> ColumnProfile:
+    """Return scores as a feature."""
+    return _column(score_points(scores))
+
+
+def _column(points: Points) -> ColumnProfile:
+    present = int(points.total)
+    profile = ColumnProfile(name=PREDICTION, inferred_type="Fractional", present=present, missing=0)
+    return with_points(profile, points)
 
 
 def describe_predictions(scores: Floats, contributions: Floats, names: Sequence[str]) -> dict[str, Any]:
@@ -171,7 +191,8 @@ def score_batch(booster: Any, prepared: Sequence[Path], rows: int, width: int) -
         kept = part[rng.random(len(part)) < EXPLAINED / min(max(rows, 1), SCORED)]
         explained = np.vstack((explained, np.abs(contributions(booster, kept)))) if len(kept) else explained
     return Scored(
-        scores=np.concatenate(found) if found else np.empty(0),
+        rows=rows,
+        points=score_points(np.concatenate(found) if found else np.empty(0)),
         attributed=attributed(explained),
     )
 
@@ -320,7 +341,7 @@ def _chance(moved: float, drawn: Floats, each: float) -> tuple[float, float]:
     The tail is a gamma law's of the same mean and variance: longer than that of what is drawn, a norm of normal
     numbers, and known where no draw comes.
     """
-    from scipy.special import gammaincc, gammainccinv  # XGBoost has loaded it by now
+    from scipy.special import gammaincc, gammainccinv  # XGBoost has loaded it where it scored
 
     shape, scale = _gamma(drawn)
     chance = float(gammaincc(shape, moved / scale)) if scale else float(moved <= 0)
@@ -335,14 +356,15 @@ def _by_chance(now: Attributed, then: Attributed, spread: Floats) -> Floats:
     """Return how much moves between two samples of one population, drawn `DRAWS` times.
 
     A parametric bootstrap: means of so many rows are drawn from the normal law that they nearly follow, about the
-    mean of both samples and with the covariance of the batch.
+    mean of both samples and with the covariance of the batch. Its root is the symmetric one, the only one that hardly
+    changes where the covariance does: what instances have found together differs from one's in the last digits.
     """
     rng = np.random.default_rng(0)
     middle = (now.rows * now.means + then.rows * then.means) / (now.rows + then.rows)
     variances, directions = np.linalg.eigh(spread)
-    root = directions * np.sqrt(np.maximum(variances, 0))
+    root = directions * np.sqrt(np.maximum(variances, 0)) @ directions.T
     sides = [
-        shares(np.maximum(middle + rng.standard_normal((DRAWS, len(middle))) @ root.T / rows**0.5, 0))
+        shares(np.maximum(middle + rng.standard_normal((DRAWS, len(middle))) @ root / rows**0.5, 0))
         for rows in (now.rows, then.rows)
     ]
     found: Floats = np.abs(sides[0] - sides[1]).sum(axis=1) / 2

@@ -10,6 +10,7 @@ from ..model import Column
 from ..program import UsageError
 from ..rows import Problem
 from .cells import Cells
+from .predictions import Scored
 from .profile import INFERRED, ColumnProfile, Profile, with_moments, with_points
 from .quantiles import Moments, Quantiles
 from .texts import Texts
@@ -94,10 +95,13 @@ class DatasetState:
     ----------
     files
         Name of each file to how many rows it has, those of the wrong width included.
+    scored
+        What a model made of each part of the rows, where one was asked.
     """
 
     columns: list[ColumnState]
     files: dict[str, int] = field(default_factory=dict)
+    scored: list[Scored] = field(default_factory=list)
     _found: dict[Key, Problem] = field(default_factory=dict)
     _beyond: Problem | None = None
 
@@ -161,6 +165,7 @@ class DatasetState:
         if twice:
             raise UsageError(f"{twice[0]} is in two states: merge each part of the data once")
         self.files |= other.files
+        self.scored += other.scored
         for state, more in zip(self.columns, other.columns, strict=True):
             state.merge(more)
         ordered = sorted([*self._found.values(), *other._found.values()], key=_place)

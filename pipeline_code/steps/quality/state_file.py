@@ -16,11 +16,13 @@ import numpy as np
 from ..model import Column
 from ..program import UsageError, base_dir, read_json
 from ..rows import Problem
+from .predictions import Attributed, Scored
+from .profile import Points
 from .quantiles import CHUNK, FIRST, KEPT, Moments, Quantiles
 from .state import ColumnState, DatasetState
 from .texts import Texts
 
-VERSION = 1
+VERSION = 2
 PATTERN = "state*.npz"
 _MALFORMED = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile)
 
@@ -36,6 +38,12 @@ def write_state(folder: Path, state: DatasetState) -> Path:
         arrays[f"{number}.waiting"] = ranks.waiting
         for level, buffer in ranks.buffers.items():
             arrays[f"{number}.buffer.{level}"] = buffer
+    for number, part in enumerate(state.scored):
+        arrays[f"scored.{number}.values"] = part.points.values
+        arrays[f"scored.{number}.counts"] = part.points.counts
+        arrays[f"scored.{number}.means"] = part.attributed.means
+        if part.attributed.spread is not None:
+            arrays[f"scored.{number}.spread"] = part.attributed.spread
     path = folder / f"state-{_instance() or sha256(described).hexdigest()[:16]}.npz"
     np.savez(path, **arrays)
     return path
@@ -98,6 +106,7 @@ def _described(state: DatasetState) -> dict[str, Any]:
         "files": state.files,
         "problems": [asdict(problem) for problem in state.problems],
         "columns": columns,
+        "scored": [{"rows": part.rows, "explained": part.attributed.rows} for part in state.scored],
     }
 
 
@@ -113,6 +122,10 @@ def _read(path: Path, columns: Sequence[Column]) -> DatasetState:
                 raise ValueError("its columns aren't the model's")
             for number, (column, told) in enumerate(zip(state.columns, described["columns"], strict=True)):
                 _read_column(column, told, number, arrays)
+            state.scored = [
+                _read_scored(told, f"scored.{number}", arrays, len(columns))
+                for number, told in enumerate(described["scored"])
+            ]
     except _MALFORMED as error:
         raise UsageError(f"{path.name} is not a state of this model's data: {error}") from None
     state.files = {str(name): int(rows) for name, rows in described["files"].items()}
@@ -146,3 +159,24 @@ def _read_column(column: ColumnState, told: dict[str, Any], number: int, arrays:
     ):
         raise ValueError("its buffers aren't such as are written")
     column.quantiles = ranks
+
+
+def _read_scored(told: dict[str, Any], start: str, arrays: Any, width: int) -> Scored:
+    values, counts, means = (
+        np.asarray(arrays[f"{start}.{key}"], float) for key in ("values", "counts", "means")
+    )
+    spread = np.asarray(arrays[f"{start}.spread"], float) if f"{start}.spread" in arrays.files else None
+    rows, explained = int(told["rows"]), int(told["explained"])
+    if not (
+        values.shape == counts.shape == (len(values),)
+        and means.shape == (width,)
+        and (spread is None or spread.shape == (width, width))
+        and all(np.isfinite(held).all() for held in (values, counts, means, spread) if held is not None)
+        and 0 <= explained <= rows
+        and (counts > 0).all()
+        and counts.sum() <= rows
+        and (spread is not None) == (explained > 1)
+    ):
+        raise ValueError("its scores aren't such as are written")
+    attributed = Attributed(rows=explained, means=means, spread=spread)
+    return Scored(rows=rows, points=Points(values, counts), attributed=attributed)
