@@ -24,19 +24,17 @@ from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 
 from pipeline_code.definitions import not_for_model_monitor
+from pipeline_code.frame import begin
 from pipeline_code.jobs import Steps
 from pipeline_code.model_config import load_model
 from pipeline_code.sdk import (
     MODEL_RESOLVER,
     RUN_RECORDER,
-    Parameters,
     joined,
-    notebook_defaults,
     output_uri,
     pipeline,
     read,
     run_folder,
-    session_for,
 )
 from pipeline_code.variants import VARIANTS
 
@@ -110,35 +108,26 @@ def get_pipeline(
     shape = VARIANTS[variant]
     if shape.model_monitor and (reason := not_for_model_monitor(model.id_column, model.monitor.instances)):
         raise ValueError(f"'{model.folder}' can't be checked by Model Monitor, {reason}")
-    prefix = model.prefix if base_job_prefix is None else base_job_prefix
-    session = session_for(region)
 
     # ---- parameters: first what the stack fills in, then what people may change
-    p = Parameters(
-        notebook_defaults(
-            kind="inference",
-            model_name=model.model_name if model_name is None else model_name,
-            region=region,
-            role=role,
-            default_bucket=default_bucket,
-            model_artifacts_bucket=model_artifacts_bucket,
-            kms_key=kms_key,
-            model_package_group_name=model_package_group_name,
-            code_uri=code_uri,
-            batch_file=batch_dataset_filename or next(iter(model.data_files.batches), None),
-        )
+    frame = begin(
+        "inference",
+        model=model,
+        shape=shape,
+        region=region,
+        jobs="inference",
+        base_job_prefix=base_job_prefix,
+        model_name=model_name,
+        role=role,
+        default_bucket=default_bucket,
+        model_artifacts_bucket=model_artifacts_bucket,
+        kms_key=kms_key,
+        model_package_group_name=model_package_group_name,
+        code_uri=code_uri,
+        batch_file=batch_dataset_filename or next(iter(model.data_files.batches), None),
     )
-    role_arn = p.string("RoleArn")
-    code_uri = p.string("CodeUri")
-    image = p.string("ImageUri")
-    run_uri = p.string("RunUri")
-    data_key = p.string("DataKeyArn")
-    model_package_group = p.string("ModelPackageGroupArn")
+    p, steps = frame.parameters, frame.steps
     transform_input = p.string("transform_input")
-    git_commit = p.string("GitCommit")
-    definition_sha256 = p.string("DefinitionSha256")
-    subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
-    security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
     monitor_image = p.string("MonitorImageUri") if shape.model_monitor else None
 
     processing_type = p.string("ProcessingInstanceType", model.instance_types.processing)
@@ -147,18 +136,6 @@ def get_pipeline(
     predictions_on_drift = p.string("PredictionsOnDrift", "withhold", ["withhold", "deliver"])
     rescore = p.string("Rescore", "false", ["true", "false"])
     model_version = p.string("ModelVersion", "newest_approved")
-
-    steps = Steps(
-        session=session,
-        step_prefix=model.step_prefix,
-        job_prefix=f"{prefix}-inference",
-        role=role_arn,
-        image=image,
-        code=code_uri,
-        volume_key=data_key,
-        subnets=subnets,
-        security_groups=security_groups,
-    )
     machines = {"instance_type": processing_type, "instance_count": processing_count}
 
     # ---- the version to score with, and the batch to score
@@ -167,13 +144,13 @@ def get_pipeline(
         model_resolver_arn,
         inputs={
             "action": "resolve_model",
-            "model_package_group_arn": model_package_group,
+            "model_package_group_arn": frame.model_package_group,
             "transform_input": transform_input,
             "started_at": ExecutionVariables.START_DATETIME,
             "rescore": rescore,
             "model_version_wanted": model_version,
             # where it lays down what was found about the last batches
-            "run_uri": run_uri,
+            "run_uri": frame.run_uri,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
         },
         outputs=[
@@ -190,8 +167,8 @@ def get_pipeline(
         ],
     )
     resolved = resolve.properties.Outputs
-    prepared_uri = run_folder(run_uri, "prepared")
-    report_uri = run_folder(run_uri, "data-quality")
+    prepared_uri = run_folder(frame.run_uri, "prepared")
+    report_uri = run_folder(frame.run_uri, "data-quality")
 
     # ---- is the batch like the training data? `action` says what is to be done about the answer
     if shape.model_monitor:
@@ -201,9 +178,9 @@ def get_pipeline(
             dataset=resolved["batch_uri"],
             dataset_format=DatasetFormat.csv(header=model.batch_header),
             output=report_uri,
-            output_key=data_key,
+            output_key=frame.data_key,
             instance_type=processing_type,
-            model_package_group=model_package_group,
+            model_package_group=frame.model_package_group,
             statistics=resolved["statistics_uri"],
             constraints=resolved["constraints_uri"],
         )
@@ -232,7 +209,7 @@ def get_pipeline(
             },
             # a job's output is added to what lies there already
             outputs={"report": report_uri, "prepared": prepared_uri},
-            output_key=data_key,
+            output_key=frame.data_key,
             property_files=[verdict],
             depends_on=[violations],
             **machines,
@@ -267,7 +244,7 @@ def get_pipeline(
                 },
                 outputs={"report": report_uri, "prepared": prepared_uri},
                 arguments=judging,
-                output_key=data_key,
+                output_key=frame.data_key,
                 property_files=[verdict],
                 **machines,
             )
@@ -281,8 +258,8 @@ def get_pipeline(
                     # each instance scores its rows, and the verdict compares the scores of all
                     "model": resolved["model_uri"],
                 },
-                outputs={"state": run_folder(run_uri, "states"), "prepared": prepared_uri},
-                output_key=data_key,
+                outputs={"state": run_folder(frame.run_uri, "states"), "prepared": prepared_uri},
+                output_key=frame.data_key,
                 sharded=["batch"],
                 **machines,
             )
@@ -295,7 +272,7 @@ def get_pipeline(
                 arguments=["--instances", processing_count.to_string(), *judging],
                 instance_type=processing_type,
                 instance_count=1,
-                output_key=data_key,
+                output_key=frame.data_key,
                 property_files=[verdict],
             )
             check_steps = [check, judged]
@@ -314,8 +291,8 @@ def get_pipeline(
         model=create_model,
         rows=prepared,
         instance_type=transform_type,
-        output=run_folder(run_uri, "predictions"),
-        output_key=data_key,
+        output=run_folder(frame.run_uri, "predictions"),
+        output_key=frame.data_key,
     )
     record = steps.function(
         "RecordPredictions",
@@ -334,9 +311,9 @@ def get_pipeline(
             **counted,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
             "started_at": ExecutionVariables.START_DATETIME,
-            "code_uri": code_uri,
-            "git_commit": git_commit,
-            "definition_sha256": definition_sha256,
+            "code_uri": frame.code,
+            "git_commit": frame.git_commit,
+            "definition_sha256": frame.definition_sha256,
         },
         outputs=["predictions_uri"],
     )
@@ -374,7 +351,7 @@ def get_pipeline(
         name=f"{model.prefix}-inference-pipeline" if pipeline_name is None else pipeline_name,
         parameters=p.all,
         steps=[resolve, *check_steps, *decisions],
-        session=session,
+        session=frame.steps.session,
     )
 
 

@@ -18,6 +18,7 @@ LOCK = "lock.json"
 # The code that a definition is made by; model.yaml of its folder comes on top.
 SOURCES = (
     "compile.py",
+    "frame.py",
     "hyperparameters.py",
     "inference_pipeline.py",
     "jobs.py",

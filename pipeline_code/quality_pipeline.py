@@ -14,17 +14,14 @@ from sagemaker.core.workflow.conditions import ConditionEquals
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.mlops.workflow.condition_step import ConditionStep
 
-from pipeline_code.jobs import Steps
+from pipeline_code.frame import begin
 from pipeline_code.model_config import load_model
 from pipeline_code.sdk import (
     MODEL_RESOLVER,
     RUN_RECORDER,
-    Parameters,
     joined,
-    notebook_defaults,
     pipeline,
     run_folder,
-    session_for,
 )
 from pipeline_code.variants import VARIANTS
 
@@ -93,50 +90,29 @@ def get_pipeline(
     """
     model = load_model(folder)
     shape = VARIANTS[variant]
-    prefix = model.prefix if base_job_prefix is None else base_job_prefix
-    session = session_for(region)
 
     # ---- parameters: first what the stack fills in, then what people may change
-    p = Parameters(
-        notebook_defaults(
-            kind="quality",
-            model_name=model.model_name if model_name is None else model_name,
-            region=region,
-            role=role,
-            default_bucket=default_bucket,
-            model_artifacts_bucket=model_artifacts_bucket,
-            kms_key=kms_key,
-            model_package_group_name=model_package_group_name,
-            code_uri=code_uri,
-        )
+    frame = begin(
+        "quality",
+        model=model,
+        shape=shape,
+        region=region,
+        # the jobs are the inference role's, which is narrowed to names that begin so
+        jobs="inference",
+        base_job_prefix=base_job_prefix,
+        model_name=model_name,
+        role=role,
+        default_bucket=default_bucket,
+        model_artifacts_bucket=model_artifacts_bucket,
+        kms_key=kms_key,
+        model_package_group_name=model_package_group_name,
+        code_uri=code_uri,
     )
-    role_arn = p.string("RoleArn")
-    code_uri = p.string("CodeUri")
-    image = p.string("ImageUri")
-    run_uri = p.string("RunUri")
-    data_key = p.string("DataKeyArn")
-    model_package_group = p.string("ModelPackageGroupArn")
+    p, steps = frame.parameters, frame.steps
     # the folder of all ground truth, of which a run takes what has waited longest; or that of one batch
     ground_truth_input = p.string("ground_truth_input")
-    git_commit = p.string("GitCommit")
-    definition_sha256 = p.string("DefinitionSha256")
-    subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
-    security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
 
     processing_type = p.string("ProcessingInstanceType", model.instance_types.processing)
-
-    steps = Steps(
-        session=session,
-        step_prefix=model.step_prefix,
-        # the jobs are the inference role's, which is narrowed to names that begin so
-        job_prefix=f"{prefix}-inference",
-        role=role_arn,
-        image=image,
-        code=code_uri,
-        volume_key=data_key,
-        subnets=subnets,
-        security_groups=security_groups,
-    )
 
     # ---- what to judge: labels, the predictions that they are about, and what their version was at training
     resolve = steps.function(
@@ -144,7 +120,7 @@ def get_pipeline(
         model_resolver_arn,
         inputs={
             "action": "resolve_ground_truth",
-            "model_package_group_arn": model_package_group,
+            "model_package_group_arn": frame.model_package_group,
             "ground_truth_input": ground_truth_input,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
         },
@@ -161,7 +137,7 @@ def get_pipeline(
         ],
     )
     resolved = resolve.properties.Outputs
-    report_uri = run_folder(run_uri, "model-quality")
+    report_uri = run_folder(frame.run_uri, "model-quality")
     check = steps.program(
         "ModelQualityCheck",
         "steps.model_quality",
@@ -177,7 +153,7 @@ def get_pipeline(
         instance_type=processing_type,
         # labels and predictions are joined in memory
         instance_count=1,
-        output_key=data_key,
+        output_key=frame.data_key,
     )
     record = steps.function(
         "RecordModelQuality",
@@ -192,9 +168,9 @@ def get_pipeline(
             "model_version": resolved["model_version"],
             "pipeline_name": ExecutionVariables.PIPELINE_NAME,
             "execution_id": ExecutionVariables.PIPELINE_EXECUTION_ID,
-            "code_uri": code_uri,
-            "git_commit": git_commit,
-            "definition_sha256": definition_sha256,
+            "code_uri": frame.code,
+            "git_commit": frame.git_commit,
+            "definition_sha256": frame.definition_sha256,
         },
         outputs=["message"],
         depends_on=[check],
@@ -209,5 +185,5 @@ def get_pipeline(
         name=f"{model.prefix}-quality-pipeline" if pipeline_name is None else pipeline_name,
         parameters=p.all,
         steps=[resolve, decision],
-        session=session,
+        session=frame.steps.session,
     )

@@ -18,20 +18,17 @@ from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.condition_step import ConditionStep
 from sagemaker.mlops.workflow.fail_step import FailStep
 
-from pipeline_code.jobs import Steps
+from pipeline_code.frame import begin
 from pipeline_code.model_config import load_model
 from pipeline_code.sdk import (
     MODEL_RESOLVER,
     RUN_RECORDER,
-    Parameters,
     joined,
     json_source,
-    notebook_defaults,
     output_uri,
     pipeline,
     read,
     run_folder,
-    session_for,
 )
 from pipeline_code.variants import VARIANTS
 
@@ -106,37 +103,28 @@ def get_pipeline(
     """
     model = load_model(folder)
     shape = VARIANTS[variant]
-    prefix = model.prefix if base_job_prefix is None else base_job_prefix
-    session = session_for(region)
 
     # ---- parameters: first what the stack fills in, then what people may change
-    p = Parameters(
-        notebook_defaults(
-            kind="train",
-            model_name=model.model_name if model_name is None else model_name,
-            region=region,
-            role=role,
-            default_bucket=default_bucket,
-            model_artifacts_bucket=model_artifacts_bucket,
-            kms_key=kms_key,
-            model_package_group_name=model_package_group_name,
-            code_uri=code_uri,
-            stage=stage,
-        )
+    frame = begin(
+        "train",
+        model=model,
+        shape=shape,
+        region=region,
+        jobs="train",
+        base_job_prefix=base_job_prefix,
+        model_name=model_name,
+        role=role,
+        default_bucket=default_bucket,
+        model_artifacts_bucket=model_artifacts_bucket,
+        kms_key=kms_key,
+        model_package_group_name=model_package_group_name,
+        code_uri=code_uri,
+        stage=stage,
     )
-    role_arn = p.string("RoleArn")
-    code_uri = p.string("CodeUri")
-    image = p.string("ImageUri")
-    run_uri = p.string("RunUri")
+    p, steps = frame.parameters, frame.steps
     artifacts_uri = p.string("ArtifactsUri")
-    data_key = p.string("DataKeyArn")
     artifacts_key = p.string("ArtifactsKeyArn")
-    model_package_group = p.string("ModelPackageGroupArn")
     input_data = p.string("InputDataUrl")
-    git_commit = p.string("GitCommit")
-    definition_sha256 = p.string("DefinitionSha256")
-    subnets = [p.string("SubnetId1"), p.string("SubnetId2")] if shape.vpc else []
-    security_groups = [p.string("SecurityGroupId")] if shape.vpc else []
     monitor_image = p.string("MonitorImageUri") if shape.model_monitor else None
 
     processing_type = p.string("ProcessingInstanceType", model.instance_types.processing)
@@ -147,18 +135,6 @@ def get_pipeline(
     )
     auc_threshold = p.number("AucScoreThreshold", model.thresholds.auc)
     min_gain = p.number("MinGainOverChampion", -model.thresholds.champion_margin)
-
-    steps = Steps(
-        session=session,
-        step_prefix=model.step_prefix,
-        job_prefix=f"{prefix}-train",
-        role=role_arn,
-        image=image,
-        code=code_uri,
-        volume_key=data_key,
-        subnets=subnets,
-        security_groups=security_groups,
-    )
     machines = {"instance_type": processing_type, "instance_count": processing_count}
 
     # ---- the version to beat: the newest approved one
@@ -167,8 +143,8 @@ def get_pipeline(
         model_resolver_arn,
         inputs={
             "action": "resolve_champion",
-            "model_package_group_arn": model_package_group,
-            "none_uri": joined(code_uri, "no_champion"),
+            "model_package_group_arn": frame.model_package_group,
+            "none_uri": joined(frame.code, "no_champion"),
         },
         outputs=["champion_version", "champion_uri"],
     )
@@ -180,8 +156,8 @@ def get_pipeline(
         "PreProcessing",
         "steps.preprocess",
         inputs={"data": input_data},
-        outputs={name: run_folder(run_uri, name) for name in [*KEPT_HERE, *monitored]},
-        output_key=data_key,
+        outputs={name: run_folder(frame.run_uri, name) for name in [*KEPT_HERE, *monitored]},
+        output_key=frame.data_key,
         **machines,
     )
 
@@ -228,7 +204,7 @@ def get_pipeline(
             output=run_folder(artifacts_uri, "baseline"),
             output_key=artifacts_key,
             instance_type=processing_type,
-            model_package_group=model_package_group,
+            model_package_group=frame.model_package_group,
         )
         baseline_steps = [check]
         statistics = check.properties.CalculatedBaselineStatistics
@@ -242,10 +218,10 @@ def get_pipeline(
     register = steps.register(
         "RegisterModel",
         {
-            "ModelPackageGroupName": model_package_group,
+            "ModelPackageGroupName": frame.model_package_group,
             "ModelApprovalStatus": approval_status,
             "InferenceSpecification": {
-                "Containers": [{"Image": image, "ModelDataUrl": artifact}],
+                "Containers": [{"Image": frame.image, "ModelDataUrl": artifact}],
                 "SupportedContentTypes": ["text/csv"],
                 "SupportedResponseMIMETypes": ["text/csv"],
                 "SupportedTransformInstanceTypes": INSTANCE_TYPES,
@@ -266,9 +242,9 @@ def get_pipeline(
                 "champion_version": champion["champion_version"],
                 "data_rows": measured("data.rows").to_string(),
                 "data_sha256": measured("data.sha256"),
-                "code_uri": code_uri,
-                "git_commit": git_commit,
-                "definition_sha256": definition_sha256,
+                "code_uri": frame.code,
+                "git_commit": frame.git_commit,
+                "definition_sha256": frame.definition_sha256,
                 "auc_score_threshold": auc_threshold.to_string(),
                 "min_gain_over_champion": min_gain.to_string(),
                 "execution_arn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
@@ -309,5 +285,5 @@ def get_pipeline(
         name=f"{model.prefix}-train-pipeline" if pipeline_name is None else pipeline_name,
         parameters=p.all,
         steps=[resolve, preprocess, train, evaluate, gate],
-        session=session,
+        session=frame.steps.session,
     )
