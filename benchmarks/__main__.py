@@ -83,7 +83,7 @@ def main() -> int:
     folder = app.load().models[0].folder
     result["jobs"] = {
         kind: {"ours": prices.ours(folder, kind).as_dict(), "blog": prices.blogs(kind).as_dict()}
-        for kind in ("train", "inference")
+        for kind in prices.BLOG
     }
     result["prices"] = {
         "dated": prices.PRICES_DATED,
@@ -112,6 +112,11 @@ def main() -> int:
     return 1 if any(failures) else 0
 
 
+def counted(jobs: int) -> str:
+    """Return ``1 job``, ``2 jobs``."""
+    return f"{jobs} job{'' if jobs == 1 else 's'}"
+
+
 def table(result: dict[str, Any]) -> str:
     """Return the measurements as lines for a person."""
     timing, run = result["synth"], result["demo"]
@@ -128,8 +133,8 @@ def table(result: dict[str, Any]) -> str:
     for kind, both in result["jobs"].items():
         ours, blog = both["ours"], both["blog"]
         lines.append(
-            f"{kind:<11} {ours['number']} jobs, ${ours['usd']:.3f} a run;"
-            f" the blog's: {blog['number']} jobs, ${blog['usd']:.3f}"
+            f"{kind:<11} {counted(ours['number'])}, ${ours['usd']:.3f} a run;"
+            f" the blog's: {counted(blog['number'])}, ${blog['usd']:.3f}"
         )
     lines.append(
         f"            list prices of {result['prices']['dated']}, us-east-1, ml.m5.xlarge; minutes a job as stated"

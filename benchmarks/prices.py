@@ -25,6 +25,7 @@ BLOG: dict[str, list[tuple[str, str]]] = {
         ("Mammo-DataQualityCheck", "QualityCheck"),
     ],
     "inference": [("Mammo-DataQualityCheck", "QualityCheck"), ("Mammo-Transform", "Transform")],
+    "quality": [],  # the blog never asks whether predictions came true
 }
 
 
