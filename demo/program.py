@@ -75,7 +75,7 @@ def perform(story: Story, out: Path, shown: str, *, everything: bool = False) ->
     (out / "report.html").write_text(report.render(page))
     (out / BATCH_PAGE).write_text(page["batch_page"])
     print(
-        f"\nThe loop ran in {story.seconds:.0f} s. Open {shown}/report.html;"
+        f"\nThe loop ran in {page['summary']['seconds']:.0f} s. Open {shown}/report.html;"
         f" its numbers are in {shown}/summary.json, and what the monitor says of the drifted batch in"
         f" {shown}/{BATCH_PAGE}"
     )

@@ -183,7 +183,9 @@ def labels_agree(world: World) -> Any:
 def labels_show_a_loss(world: World) -> Any:
     """Corrected labels, which the scores don't fit: one alert, and no second retraining while version 2 waits."""
     story = world.story
-    with story.step("they are corrected, and the scores don't fit them any more", kind="alert"):
+    with story.step(
+        "they are corrected (every second one turned around), and the scores don't fit", kind="alert"
+    ):
         corrected = {row: 1 - label if row % 2 else label for row, label in _labels().items()}
         found = _judged(world, "prod by corrected labels", corrected)
         story.check(found["action"] == "announce_and_retrain", "the AUC is lost", found["message"])

@@ -38,8 +38,9 @@ class Story:
     @contextmanager
     def step(self, title: str, *, kind: str = "plain") -> Iterator[None]:
         """Tell one step; what `show` says inside belongs to it. ``kind``: plain, good, drift or alert."""
-        print(f"[{self.seconds:4.0f} s] {title}", flush=True)
-        self.timeline.append({"title": title, "kind": kind, "at": round(self.seconds, 1), "shown": []})
+        at = round(self.seconds, 1)  # once: the page must say what the log says
+        print(f"[{at:4.0f} s] {title}", flush=True)
+        self.timeline.append({"title": title, "kind": kind, "at": at, "shown": []})
         yield
 
     def show(self, line: str) -> None:

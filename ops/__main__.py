@@ -170,6 +170,8 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         sagemaker, arn, say=say, poll_seconds=LOCAL_POLL_SECONDS if local else AWS_POLL_SECONDS
     )
     say(outcome.in_words())
+    if outcome.result:
+        say(outcome.result)
     return 0 if outcome.status == "Succeeded" else 1
 
 

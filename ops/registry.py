@@ -172,12 +172,20 @@ def table(rows: list[Version]) -> str:
         f"{'version':>7}  {'status':<22} {'trained in':<13} {'cv AUC':>7} {'hold-out':>8}  {'rows':>6}  created"
     ]
     for row in rows:
-        metric = row.metrics.get
+        cv_auc, holdout_auc = (_rounded(row.metrics.get(name, "-")) for name in ("cv_auc", "holdout_auc"))
         lines.append(
-            f"{row.version:>7}  {row.status_in_words:<22} {row.trained_in:<13} {metric('cv_auc', '-')[:6]:>7}"
-            f" {metric('holdout_auc', '-')[:6]:>8}  {metric('data_rows', '-'):>6}  {row.created}"
+            f"{row.version:>7}  {row.status_in_words:<22} {row.trained_in:<13} {cv_auc:>7}"
+            f" {holdout_auc:>8}  {row.metrics.get('data_rows', '-'):>6}  {row.created}"
         )
     return "\n".join(lines)
+
+
+def _rounded(value: str) -> str:
+    """Return a number with four digits after the point, as the alerts do; what isn't one as it is."""
+    try:
+        return f"{float(value):.4f}"
+    except ValueError:
+        return value[:6]
 
 
 def _describe(sagemaker: Any, arn: str) -> Version:

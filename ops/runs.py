@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class Outcome:
     failed_step: str | None = None
     reason: str | None = None
     steps: Mapping[str, str] = field(default_factory=dict)
+    result: str = ""  # what a run that succeeded came to, for a person
 
     @property
     def execution_id(self) -> str:
@@ -100,7 +101,32 @@ def _outcome(
         failed_step=failed["StepName"] if failed else None,
         reason=(failed or {}).get("FailureReason") or described.get("FailureReason"),
         steps={step["StepName"]: step["StepStatus"] for step in steps},
+        result=result_of(steps) if status == "Succeeded" else "",
     )
+
+
+def result_of(steps: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the steps of a run came to: a version, predictions, or what ground truth says; else nothing."""
+    told: dict[str, str] = {}
+    version = ""
+    for step in steps:
+        known = step.get("Metadata", {})
+        told |= {
+            one["Name"]: str(one["Value"]) for one in known.get("Lambda", {}).get("OutputParameters", [])
+        }
+        version = known.get("RegisterModel", {}).get("Arn", version).rsplit("/", 1)[-1]
+    if version:
+        return f"version {version} is registered and waits for approval: make versions"
+    if told.get("found") == "false":
+        return (
+            "there was nothing new to judge: no labels that fit a scored batch, or none but those that were judged or"
+            " tried three times; a batch's name judges it once more: INPUT=<name>"
+        )
+    if "found" in told:
+        more = int(told.get("waiting", "0") or 0)
+        return told.get("message", "") + (f" {more} more wait." if more else "")
+    places = told.get("predictions_uri", "")
+    return f"predictions by version {told.get('model_version', '?')} are in {places}" if places else ""
 
 
 def _duration(described: Mapping[str, Any]) -> float | None:

@@ -190,7 +190,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{target / name}: is not what was compiled; run: make definitions", file=sys.stderr)
         return 1 if changed else 0
     write(files, target)
-    print(f"{len(files)} files in {given.root / 'definitions'}, {len(changed)} of them changed")
+    gone = [name for name in changed if name not in files]
+    removed = f", {len(gone)} removed ({', '.join(gone)})" if gone else ""
+    print(
+        f"{len(files)} files in {given.root / 'definitions'}, {len(changed) - len(gone)} of them changed{removed}"
+    )
     return 0
 
 

@@ -76,7 +76,9 @@ def get(home: Path, *, locked: bool = False) -> list[str]:
     files = {chosen[pin][0]: chosen[pin][1] for pin in pins}
     if files != read_list(home) and not locked:
         write_list(home, files)
-    lines = [f"{home.name}: {len(pins)} wheels for the container, {len(missing)} of them new"]
+    lines = [
+        f"{home.name}: {len(pins)} wheel{'' if len(pins) == 1 else 's'} for the container, {len(missing)} of them new"
+    ]
     return [*lines, *_get_for_this_machine(home, chosen, this_interpreter())]
 
 

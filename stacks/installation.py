@@ -315,6 +315,8 @@ class Settings:
                 return self.stage(stage)
         if name == "staging":
             raise SettingsError("there is no staging: name its account under mlops.accounts.staging")
+        if name is None:
+            raise SettingsError(f"STAGE is missing: {_words(self.stages)}; for example STAGE=dev")
         raise SettingsError(f"STAGE must be {_words(self.stages)}, got {name!r}; for example STAGE=dev")
 
     def stage(self, name: StageName) -> Stage:

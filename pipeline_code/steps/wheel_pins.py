@@ -23,7 +23,10 @@ OF_THE_CONTAINER = {
     "xgboost": "3.2.0",
     "xgboost-cpu": "3.2.0",
 }
-HOW = "write it with: uv pip compile --generate-hashes --python-version 3.12 --python-platform x86_64-manylinux_2_28"
+HOW = (
+    "write it with: .venv/bin/uv pip compile --generate-hashes --python-version 3.12 --python-platform"
+    " x86_64-manylinux_2_28 --no-emit-package numpy packages.in -o pipeline_code/<folder>/wheels.txt"
+)
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])?\s*(.*)")
 _VERSION = re.compile(r"==\s*([A-Za-z0-9][A-Za-z0-9._+!-]*)")

@@ -77,6 +77,14 @@ def test_a_lost_auc_is_one_message_with_numbers_what_was_done_and_what_to_do(wor
     assert "Not known" not in world.body
 
 
+@pytest.mark.parametrize(("value", "told"), [(0.07, True), (0.29, True), (0.31, False), (0.5, False)])
+def test_labels_that_are_the_opposite_of_the_scores_are_looked_at_first(
+    world: World, value: float, told: bool
+) -> None:
+    assert world.notify(loss(world, auc={**AUC, "value": value})) == "sent"
+    assert ("look first whether their two values were swapped" in world.body) is told
+
+
 def test_why_no_retraining_was_started_is_told(world: World) -> None:
     reason = "version 4 of g waits for approval since 2026-11-19 23:00 UTC, 1 day: approve it"
     world.decides(decision="not_started", reason=reason, waiting_version=4)
@@ -155,7 +163,7 @@ def test_ground_truth_that_can_not_be_read_says_where_it_lies_and_how_to_go_on(w
         "nov.csv line 2, Severity: 'maybe' is not 0 or 1",
         f"Batch: {BATCH}, scored with version 3.",
         f"Ground truth: {TRUTH}.",
-        "Nothing was judged, and what was scored stands. The schedule's next runs try this ground truth again, three",
+        "Nothing was judged, and what was scored stands. The schedule tries the same labels three times in all, then",
         "delivered to the same address; the next run judges it.",
         f"Or at once: make run PIPELINE=quality STAGE=prod MODEL=model INPUT={TRUTH}",
     ):

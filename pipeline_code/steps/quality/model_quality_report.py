@@ -137,4 +137,4 @@ def _finding(found: Quality, then: AtTraining, rows: int) -> str:
 
 
 def _lost(drop: float, chance: float, against: str) -> str:
-    return f"{against}: a drop of {drop:.3f}, with a chance of {chance:.2g}"
+    return f"{against}: a drop of {drop:.3f}, which chance alone brings with a probability of {chance:.2g}"

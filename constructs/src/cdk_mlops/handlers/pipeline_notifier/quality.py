@@ -14,6 +14,7 @@ from shared.text import number, one_line, shorten
 
 CHECK = "ModelQualityCheck"
 MOST_SEGMENTS = 20
+OPPOSITE = 0.3  # an AUC below it is further from chance than bad luck or a bad model brings
 _MESSAGE = 1000
 _NOTHING = "nothing judged"
 
@@ -33,7 +34,9 @@ def done(facts: Facts) -> list[str]:
         stands = "Nothing was judged, and what was scored stands."
         if facts.cause.word != causes.STEP_FAILED:
             return [stands]
-        return [f"{stands} The schedule's next runs try this ground truth again, three times in all."]
+        return [
+            f"{stands} The schedule tries the same labels three times in all, then leaves them alone until they change."
+        ]
     kept = "The version stays in use, and its predictions stand."
     if facts.decision or facts.awaited:
         return [kept]
@@ -65,10 +68,20 @@ def lost(facts: Facts, place: Place) -> Words:
         [
             f"The report: {show(report, place.stage, region)}",
             f"In the console: {object_page(region, place.data_bucket, key)}",
+            *_opposite(auc),
             "Find out what changed: how the labels are made, how the features are, or the world.",
             next_step(facts, place),
         ],
     )
+
+
+def _opposite(auc: dict[str, Any]) -> list[str]:
+    value = auc.get("value")
+    if not isinstance(value, int | float) or value >= OPPOSITE:
+        return []
+    return [
+        "The labels are nearly the opposite of the scores: look first whether their two values were swapped."
+    ]
 
 
 def _numbers(finding: dict[str, Any], auc: dict[str, Any]) -> list[str]:
