@@ -79,10 +79,11 @@ def desk(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def test_run_follows_the_steps_and_tells_the_outcome(loop: Loop, desk: Desk) -> None:
     done = desk.make("run", PIPELINE="inference", STAGE="prod", INPUT=loop.put_batch("prod"))
     assert (done.returncode, done.stderr) == (0, "")
-    first, *steps, last = done.stdout.splitlines()
+    first, *steps, last, result = done.stdout.splitlines()
     assert first.startswith("mammo-severity-inference-pipeline in prod (222222222222), execution ")
     assert "  Mammo-Transform: Succeeded" in steps
     assert last.startswith("mammo-severity-inference-pipeline succeeded in ")
+    assert result.startswith("predictions by version 1 are in s3://sagemaker-mlops-prod-")
 
 
 def test_run_scores_with_the_version_that_is_asked_for(loop: Loop, desk: Desk) -> None:

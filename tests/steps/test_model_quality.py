@@ -49,6 +49,30 @@ def _worse(labels: Floats, share: float) -> Floats:
     return np.where(rng.random(len(labels)) < share, 1 - labels, labels)
 
 
+def test_an_id_is_waited_for_once_and_not_when_its_label_came_in_another_line(
+    bench: Workbench, at_training: dict[str, Any]
+) -> None:
+    truth = "1,\n2,\n2,\n3,\n1,0\n" + "".join(f"{number},{number % 2}\n" for number in range(4, 40))
+    inputs = lay_out(bench.root / "in", _lines(np.linspace(0, 1, 40)), truth, at_training)
+
+    code, report = checked(bench, inputs)
+
+    assert (code, report["rows"]["joined"]) == (0, 37)
+    assert report["ids"]["unlabelled"] == {"count": 2, "first": ["2", "3"]}
+
+
+def test_labels_of_which_none_is_known_yet_are_waited_for(
+    bench: Workbench, at_training: dict[str, Any]
+) -> None:
+    inputs = lay_out(bench.root / "in", "1,0.5\n2,0.7\n", "1,\n2,\n", at_training)
+
+    code, report = checked(bench, inputs, "--exit-code")
+
+    assert (code, report["verdict"], report["action"]) == (0, "not_enough", "wait")
+    assert (report["rows"]["joined"], report["ids"]["unlabelled"]["count"]) == (0, 2)
+    assert "2 have no label yet: '1', '2'" in report["message"]
+
+
 def test_labels_like_those_of_the_holdout_are_no_loss(bench: Workbench, at_training: dict[str, Any]) -> None:
     features, labels, scores = _later()
     inputs = lay_out(
@@ -266,7 +290,6 @@ def test_scores_that_are_no_probabilities_have_an_auc_and_no_calibration(
         ("1,0.5\n", '1,"0\n', 1, "labels.csv, line 1: is not CSV: unexpected end of data"),
         ("1,0.5\n", "1,\udcff\n", 1, "labels.csv: byte 3 is 0xff: the file is not UTF-8"),
         ("1,0.5\n", "1,\0\n", 1, "labels.csv: the file holds NUL bytes: it is not a CSV file"),
-        ("1,0.5\n", "1,\n", 1, "none of the 1 lines of ground truth has a label yet"),
         ("1,0.5\n", "1,0\n1,1\n", 1, "no id of the ground truth can be used: 1 have values that disagree"),
         (
             "1,0.5\n",

@@ -13,7 +13,10 @@ import pytest
 from pipeline_code.steps.model import Model
 from pipeline_code.steps.parts import batch_parts
 from pipeline_code.steps.prepare import write_prepared
+from pipeline_code.steps.quality.checks import check
+from pipeline_code.steps.quality.constraints import read_constraints, suggest
 from pipeline_code.steps.quality.layout import Layout
+from pipeline_code.steps.quality.profile import Profile
 from pipeline_code.steps.quality.stream import read_state
 from pipeline_code.steps.rows import Problem
 from tests.steps.stream_kit import by_rows, model, plain
@@ -58,6 +61,8 @@ def test_a_parquet_file_gives_what_the_csv_file_with_the_same_rows_gives(tmp_pat
         ("note", pa.array([f"note {n % 9}" for n in range(ROWS)]).dictionary_encode()),
         ("note", pa.array([datetime.date(2026, 1, 1 + n % 9) for n in range(ROWS)])),
         ("note", pa.nulls(ROWS)),
+        ("note", pa.array([f"note {n % 9}".encode() for n in range(ROWS)])),
+        ("kind", pa.array([(b"a", b"b", b"aa", None)[n % 4] for n in range(ROWS)])),
     ],
 )
 def test_types_that_say_the_same_are_taken(tmp_path: Path, column: str, values: Any) -> None:
@@ -72,7 +77,7 @@ def test_types_that_say_the_same_are_taken(tmp_path: Path, column: str, values: 
     [
         ("size", ["1.5"] * ROWS, "row 1, column size: '1.5' is stored as another type than number"),
         ("size", ["old"] * ROWS, "row 1, column size: 'old' is not a number"),
-        ("size", [b"x"] * ROWS, "row 1, column size: 'b'x'' is not a number"),
+        ("size", [b"x"] * ROWS, "row 1, column size: 'x' is not a number"),
         ("note", [[1]] * ROWS, "row 1, column note: '[1]' is stored as another type than string"),
         ("size", [1.0] * 2000 + [float("nan")] * 1000, "row 2001, column size: 'nan' is not a number"),
         ("size", [1.0] * 2000 + [float("inf")] * 1000, "row 2001, column size: 'inf' is not a number"),
@@ -87,6 +92,83 @@ def test_values_of_another_type_are_told_with_their_row_and_counted(
     ((text, kind, times),) = found["problems"]
     assert text.startswith(f"b.parquet, {told}")
     assert (kind, times) == ("type", ROWS if "row 1," in told else 1000)
+
+
+@pytest.mark.parametrize("column", ["note", "kind"])
+def test_a_string_column_that_holds_lists_is_a_violation(tmp_path: Path, column: str) -> None:
+    known = model()
+
+    def profile(path: Path) -> Profile:
+        return read_state(Layout.of_batch(known), [(path, path.name)]).profile()
+
+    usual = profile(_parquet(tmp_path / "usual.parquet"))
+    constraints = read_constraints(suggest(usual, known.columns, known.monitor))
+    lists = profile(_parquet(tmp_path / "lists.parquet", **{column: [[1]] * ROWS}))
+
+    found = [
+        (violation.feature_name, violation.constraint_check_type)
+        for violation in check(lists, usual, constraints).violations
+    ]
+    assert (column, "data_type_check") in found
+    assert check(usual, usual, constraints).violations == ()
+
+
+def test_texts_that_are_stored_as_bytes_are_the_same_texts(tmp_path: Path) -> None:
+    as_bytes = [None if text is None else text.encode() for text in COLUMNS["kind"]]
+
+    assert _found(_parquet(tmp_path / "b.parquet", kind=as_bytes)) == _found(_parquet(tmp_path / "b.parquet"))
+
+
+NOT_UTF8 = pa.StringArray.from_buffers(
+    ROWS, pa.array(range(ROWS + 1), pa.int32()).buffers()[1], pa.py_buffer(b"\xff" * ROWS)
+)
+FAR = pa.array([1 << 50] * ROWS, pa.timestamp("ms"))
+NOWHERE = pa.array([0] * ROWS, pa.timestamp("ms", "Mars/Phobos"))
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("note", NOT_UTF8),
+        ("note", NOT_UTF8.dictionary_encode()),
+        ("size", NOT_UTF8),
+        ("note", pa.array([b"\xff"] * ROWS)),
+        ("note", FAR),
+        ("size", FAR),
+        ("size", pa.array([1 << 30] * ROWS, pa.date32())),
+        ("size", NOWHERE),
+    ],
+)
+def test_values_that_nobody_can_read_are_a_problem_of_the_file(
+    tmp_path: Path, column: str, values: Any
+) -> None:
+    found = _found(_parquet(tmp_path / "b.parquet", **{column: values}))
+
+    ((text, kind, _),) = found["problems"]
+    assert kind == "unreadable"
+    assert text.startswith("b.parquet: is not a Parquet file that can be read: ")
+    assert found["rows"] == 0
+
+
+@pytest.mark.parametrize("values", [[{"a": n} for n in range(ROWS)], [[n] for n in range(ROWS)]])
+def test_ids_that_are_no_single_values_are_refused(tmp_path: Path, values: list[Any]) -> None:
+    found = _found(_parquet(tmp_path / "b.parquet", row=values), model(id_column="row"))
+
+    ((text, kind, _),) = found["problems"]
+    assert (kind, "the id column holds values of the type" in text) == ("unreadable", True)
+
+
+def test_a_page_whose_checksum_is_wrong_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    pq.write_table(
+        pa.table(COLUMNS), path, write_page_checksum=True, compression="none", use_dictionary=False
+    )
+    content = path.read_bytes()
+    assert _found(path)["problems"] == []
+    path.write_bytes(content.replace(b"note 7", b"note 8", 1))
+
+    ((text, kind, _),) = _found(path)["problems"]
+    assert (kind, "CRC" in text) == ("unreadable", True)
 
 
 def test_required_and_illegal_values_are_told_with_their_row(tmp_path: Path) -> None:

@@ -14,8 +14,19 @@ from .cells import Cells, cells_of_numbers, cells_of_texts, mistyped_cells, no_c
 
 
 def text_of(scalar: Any) -> str:
-    """Return a value as a CSV file would hold it."""
-    value = scalar.as_py()
+    """Return a value as a CSV file would hold it.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        It is none that a text could hold, such as bytes that aren't UTF-8 or a day beyond the calendar's.
+    """
+    try:
+        value = scalar.as_py()
+        if isinstance(value, bytes):
+            value = value.decode()  # writers other than Arrow's may leave out that these are texts
+    except (ValueError, OverflowError, KeyError) as error:
+        raise pa.ArrowInvalid(f"a value of the type {scalar.type} can't be read: {error}") from None
     if value is None:
         return ""
     return value_text(value) if isinstance(value, float) else str(value)
@@ -63,6 +74,12 @@ def cells_as_typed(column: Column, array: Any, markers: Iterable[str]) -> Cells:
     if pa.types.is_dictionary(kind) and not (column.type == "string" and is_text(kind.value_type)):
         array = array.dictionary_decode()
         kind = array.type
+    if column.type == "string" and is_bytes(kind):
+        try:
+            array = array.cast(pa.string())  # writers other than Arrow's may leave out that these are texts
+        except pa.ArrowInvalid:
+            return mistyped_cells(column, array)
+        kind = array.type
     if column.type != "string":
         if _is_number(kind):
             return cells_of_numbers(column, array.cast(pa.float64(), safe=False))
@@ -82,6 +99,13 @@ def _is_number(kind: Any) -> bool:
     types = pa.types
     return bool(
         types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
+    )
+
+
+def is_bytes(kind: Any) -> bool:
+    """Return whether a type is that of bytes."""
+    return bool(
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
     )
 
 

@@ -178,8 +178,8 @@ def _structure(current: Profile, constraints: Mapping[str, FeatureConstraint]) -
 
 def _types(column: ColumnProfile, constraint: FeatureConstraint, first: dict[str, str]) -> list[Violation]:
     mistyped = column.mistyped
-    if constraint.inferred_type == "String":
-        mistyped = 0  # every cell is a text
+    if constraint.inferred_type == "String" and column.categories is None:
+        mistyped = 0  # what is no number is a text all the same
     elif constraint.inferred_type == "Integral" and column.points is not None:
         whole = column.points.values == column.points.values.round()
         mistyped += int(column.points.counts[~whole].sum())

@@ -63,6 +63,12 @@ class Given:
     conflicting: Tally = field(default_factory=Tally)
     unlabelled: Tally = field(default_factory=Tally)
     _again: dict[str, bool] = field(default_factory=dict)
+    _waiting: dict[str, None] = field(default_factory=dict)
+
+    def wait(self, name: str) -> None:
+        """Take a line that holds no label yet."""
+        self.lines += 1
+        self._waiting[name] = None
 
     def take(self, name: str, value: float) -> None:
         """Take what a line says."""
@@ -73,7 +79,13 @@ class Given:
             self.values[name] = value
 
     def settle(self) -> None:
-        """Tell ids that were merely repeated from those whose values disagree, which are dropped."""
+        """Tell ids that were merely repeated from those whose values disagree, which are dropped.
+
+        An id whose label came in another line isn't waited for.
+        """
+        for name in self._waiting:
+            if name not in self.values:
+                self.unlabelled.add(name)
         for name, conflicting in self._again.items():
             (self.conflicting if conflicting else self.repeated).add(name)
             if conflicting:
@@ -131,7 +143,7 @@ def join(model: Model, predictions: Path, ground_truth: Path) -> Joined:
     for name in labels.values:
         if name not in seen:
             unknown.add(name)
-    if not ids:
+    if not ids and (labels.values or not labels.unlabelled.count):
         raise DataError(_nothing_joined(scores, labels))
     return Joined(
         ids=ids,
@@ -145,8 +157,6 @@ def join(model: Model, predictions: Path, ground_truth: Path) -> Joined:
 
 
 def _nothing_joined(scores: Given, labels: Given) -> str:
-    if labels.lines and not labels.values and labels.unlabelled.count == labels.lines:
-        return f"none of the {labels.lines} lines of ground truth has a label yet"
     for given, what in ((scores, "predictions"), (labels, "ground truth")):
         if not given.values:
             return f"no id of the {what} can be used: {given.conflicting.count} have values that disagree"
@@ -219,8 +229,7 @@ def read_ground_truth(model: Model, folder: Path) -> Given:
             if not identity:
                 raise _error(name, number, "id", "every line needs an id")
             if cell in model.missing:
-                given.lines += 1
-                given.unlabelled.add(identity)
+                given.wait(identity)
                 continue
             given.take(identity, _label(model.target, cell, name, number))
     if not given.lines:

@@ -12,7 +12,7 @@ from ..rows import FileRows, RowReader
 from .arrow_types import named, text_of
 
 ROWS = 65_536
-BROKEN = (pa.ArrowException, OSError)
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last of names and texts
 
 
 def parts(path: Path, reader: RowReader) -> Iterator[FileRows]:
@@ -20,7 +20,7 @@ def parts(path: Path, reader: RowReader) -> Iterator[FileRows]:
     reader.order = list(range(len(reader.names)))
     missing = reader.model.missing[0] if reader.model.missing else ""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             names, faults = named(file.schema_arrow.names, reader)
             for kind, column, text in faults:
                 reader.note(kind, 0, column, text)

@@ -24,7 +24,7 @@ ROWS = 262_144  # of a part, at most: each of its columns fits into a processor'
 CELLS = 32 * ROWS  # of a part, where there are many columns
 LEAST = 4_096  # rows of a part, however many columns there are
 BUFFER = 1 << 20  # bytes of a column that are read at a time
-BROKEN = (pa.ArrowException, OSError)
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last of names and texts
 
 Told = dict[
     tuple[str, str], tuple[int, str]
@@ -92,7 +92,9 @@ class ParquetStream:
             for column, name in names.items()
             if name is not None and column in texts and is_text(schema.field(name).type)
         ]
-        with pq.ParquetFile(path, read_dictionary=encoded, buffer_size=BUFFER) as file:
+        with pq.ParquetFile(
+            path, read_dictionary=encoded, buffer_size=BUFFER, page_checksum_verification=True
+        ) as file:
             rows = file.metadata.num_rows
             each = path.stat().st_size / max(1, rows)
             present = [name for name in names.values() if name is not None]
@@ -145,6 +147,8 @@ class ParquetStream:
         if name is None:
             return [None] * int(batch.num_rows)
         array = batch.column(batch.schema.get_field_index(name))
+        if pa.types.is_nested(array.type):
+            raise pa.ArrowInvalid(f"the id column holds values of the type {array.type}")
         return [text_of(value) if value.is_valid else None for value in array]
 
     def _take(self, part: _Part) -> None:
