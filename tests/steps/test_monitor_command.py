@@ -161,7 +161,7 @@ def test_a_large_batch_is_read_by_the_engine_and_says_how_far_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     large = bench.root / "large.csv"
-    large.write_text("".join(line + "\n" for line in files[dataset.BATCH].read_text().splitlines()) * 8000)
+    large.write_text("".join(line + "\n" for line in files[dataset.BATCH].read_text().splitlines()) * 10_000)
     assert large.stat().st_size > stream.SMALL
     monkeypatch.setattr(stream, "SILENT", 0.0)
     monkeypatch.setattr(csv_stream.CsvStream, "_by_rows", None)  # a block that fits needs no row reader

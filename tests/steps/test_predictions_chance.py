@@ -123,6 +123,10 @@ def _unread(place: int) -> Change:
 def test_attributions_that_moved_are_noticed(
     place: int, size: int, power: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if not np.isnan(labelled()[0]).any():
+        pytest.skip(
+            "the 830 complete rows teach a model nothing of missing cells; completeness tells of them"
+        )
     rates = _alarms(size, _unread(place))
 
     _tell(capsys, f"{MODEL.features[place]} never there, noticed at {size} rows", rates)
