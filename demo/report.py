@@ -120,7 +120,9 @@ def _drift(story: Mapping[str, Any]) -> str:
     return (
         f"<p>{lines}</p>{charts.drift_bars(verdict['features'])}"
         '<p class="muted">Distance between the batch and the training data: the largest gap between the two cumulative'
-        " distributions, less what chance explains at this size. The mark is the limit.</p>"
+        " distributions, less what chance explains at this size. (prediction) are the scores the version gives; the"
+        " distance of (attributions) is how much of what the features contribute to the scores has moved to other"
+        " features. The mark is the limit.</p>"
         "<details><summary>The page that the alert links to, as the monitor made it of this batch</summary>"
         '<iframe title="the monitor\'s page of the drifted batch" sandbox'
         f' srcdoc="{escape(story["batch_page"])}"></iframe></details>'
@@ -134,12 +136,11 @@ def _judged(judged: Sequence[Mapping[str, Any]]) -> str:
             f"{found['auc']['value']:.3f}",
             f"{found['auc']['at_training']:.3f}",
             badge({"ok": "as at training", "loss": "lost"}[found["verdict"]], QUALITY[found["verdict"]]),
-            found["message"],
         ]
         for found in judged
     ]
-    header = ["labels", "AUC by them", "AUC at training", "the model is", "in words"]
-    return table(header, rows, raw={3}) + (
+    header = ["labels", "AUC by them", "AUC at training", "the model is"]
+    return table(header, rows, raw={3}, below=[found["message"] for found in judged]) + (
         '<p class="muted">The labels of the first scored batch, as they came and then corrected (every second one'
         " turned around). A drop beyond chance and beyond the margin is told once; it would have retrained, had not"
         " version 2 waited for a person.</p>"
@@ -201,14 +202,22 @@ def badge(word: str, kind: str) -> str:
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, raw: frozenset[int] | set[int] = frozenset()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    raw: frozenset[int] | set[int] = frozenset(),
+    below: Sequence[str] = (),
 ) -> str:
-    """Return a table; the cells of the columns in ``raw`` are HTML already."""
+    """Return a table; the cells of the columns in ``raw`` are HTML already.
+
+    ``below`` has a sentence for each row, told under it over the whole width. Default: none.
+    """
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(
         "<tr>"
         + "".join(f"<td>{cell if n in raw else escape(cell)}</td>" for n, cell in enumerate(row))
         + "</tr>"
-        for row in rows
+        + (f'<tr class="told"><td colspan="{len(header)}">{escape(below[at])}</td></tr>' if below else "")
+        for at, row in enumerate(rows)
     )
     return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -15,7 +15,12 @@ WRAPPER = """<!doctype html><body><script>
 const seen = {errors: [], widths: {}};
 window.collect = (width, frame) => {
   const root = frame.contentDocument.documentElement;
-  seen.widths[width] = {scroll: root.scrollWidth, text: root.innerText.length};
+  const names = [...root.querySelectorAll('.bar-name')], bars = [...root.querySelectorAll('.bar')];
+  seen.widths[width] = {
+    scroll: root.scrollWidth, text: root.innerText.length, names: names.length,
+    cut: names.filter((name) => name.scrollWidth > name.clientWidth).length,
+    bar: Math.min(...bars.map((bar) => bar.getBoundingClientRect().width)),
+  };
   if (Object.keys(seen.widths).length === WIDTHS) document.title = JSON.stringify(seen);
 };
 </script>FRAMES</body>"""

@@ -127,6 +127,20 @@ def test_what_labels_said_is_told_with_its_verdict() -> None:
     assert re.search(r"1\s+loss shown by late labels, told once", text)
 
 
+def test_what_labels_said_in_words_has_the_width_of_the_table() -> None:
+    page = report.render(story())
+    assert '<tr class="told"><td colspan="4">AUC 0.930 of 48 labelled rows</td></tr>' in page
+    assert page.index("AUC 0.930 of") < page.index(">lost<") < page.index("AUC 0.580 of")
+
+
+def test_a_distance_that_is_no_gap_between_distributions_is_told_as_what_it_is() -> None:
+    text = text_of(report.render(story()))
+    assert (
+        "distance of (attributions) is how much of what the features contribute to the scores has moved"
+        in text
+    )
+
+
 def test_what_comes_from_outside_is_escaped() -> None:
     page = report.render(story())
     assert "x &lt;script&gt;" in page
@@ -146,3 +160,16 @@ def test_nothing_runs_over_the_edge_on_a_phone_or_a_desk(tmp_path: Path) -> None
     for width, numbers in seen.items():
         assert numbers["scroll"] <= width
         assert numbers["text"] > 500
+
+
+def test_no_name_of_a_bar_is_cut_on_a_phone_or_a_desk(tmp_path: Path) -> None:
+    told = story()
+    told["drift"]["features"] += [
+        {"name": name, "distance": 0.12, "threshold": 0.1, "drifted": True}
+        for name in ("(attributions)", "a_column_with_a_name_that_nobody_would_break_into_lines" * 2)
+    ]
+    seen = look(report.render(told), [390, 1280], tmp_path)
+    for width, numbers in seen.items():
+        assert numbers["names"] == 4, width
+        assert numbers["cut"] == 0, width
+        assert numbers["bar"] >= 36, width

@@ -105,7 +105,11 @@ def test_violations_are_shown_with_their_first_example() -> None:
     shown = section(page, "Rules that the batch breaks")
     assert "Shape data_type_check" in shown
     assert "line 3: 'oval' is not an integer" in shown
-    assert "Mend the source" in section(page, "What to do next")
+    steps = section(page, "What to do next")
+    assert "Mend the source" in steps
+    assert (
+        "make run PIPELINE=inference STAGE=prod (or the stage of this batch), with INPUT= the batch" in steps
+    )
 
 
 def test_missing_values_are_listed_the_largest_increase_first() -> None:
@@ -135,7 +139,8 @@ def test_the_trend_shows_the_earlier_batches_and_this_one_last() -> None:
     )
     assert "20 Nov 2026 06:00 ▲ drift 48 Age 0.210 3" in shown
     assert "21 Nov 2026 06:00 (this one) ▲ drift 48 Age 0.310" in shown
-    assert "Distance of Age in the last batches, oldest first: 0, 0.02, 0.21, 0.31." in page
+    assert "21 Nov 2026 06:00 (this one) ▲ drift 48 Age 0.310 this run's" in shown
+    assert "Distance of Age in the last batches, oldest first: 0, broken, 0.21, 0.31." in page
 
 
 def test_a_history_without_batches_is_said_to_begin() -> None:

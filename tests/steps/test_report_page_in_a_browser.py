@@ -86,6 +86,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[tuple[str, int]
             ],
         )
     )
+    pages["scores"] = drifted_page(
+        verdict=verdict(
+            *(feature(name, 0.3, drifted=True) for name in ("Age", "(prediction)", "(attributions)"))
+        )
+    )
     for place, nasty in enumerate(NASTY):
         pages[f"nasty{place}"] = page_of(nasty, nasty)
     return look(pages, [PHONE, DESK], tmp_path_factory.mktemp("pages"))
@@ -110,6 +115,20 @@ def test_the_verdict_and_what_to_do_stand_on_the_first_screen(
 
     assert 0 < page["headline"] < 200
     assert page["headline"] < page["next"] < 600
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_what_is_said_of_the_scores_stands_in_lines_below_the_count_of_features(
+    seen: tuple[dict[tuple[str, int], Any], str], width: int
+) -> None:
+    lines = seen[0]["scores", width]["text"].splitlines()
+
+    at = lines.index("1 of 1")
+    assert lines[at + 1 : at + 4] == [
+        "features drifted",
+        "the scores: ▲ drifted",
+        "what they come from: ▲ drifted",
+    ]
 
 
 def test_nothing_runs_over_the_edge_on_a_phone_or_at_a_desk(

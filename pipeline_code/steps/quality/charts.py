@@ -143,7 +143,7 @@ class TrendPoint:
     day
         When it was checked, in a few letters.
     distance
-        None where it isn't known: the line has a gap.
+        None where it isn't known: the line has a gap. A broken batch has its mark above that gap.
     verdict
         Gives the mark its shape.
     """
@@ -183,8 +183,13 @@ def trend(points: Sequence[TrendPoint], threshold: float | None, told: str) -> s
         path, pen = f"{path}{pen}{x:.1f},{y:.1f}", "L"
     parts.append(f'<path d="{path or "M0,0"}" class="trend"/>')
     for at, point in enumerate(points):
+        last = at == len(points) - 1
         if point.distance is not None:
-            parts.append(mark(*place(at, point.distance), point.verdict, last=at == len(points) - 1))
+            parts.append(mark(*place(at, point.distance), point.verdict, last=last))
+        elif point.verdict == "violation":  # at no height of the scale
+            x = place(at, 0.0)[0]
+            parts.append(f'<line x1="{x:.1f}" y1="{top + 4}" x2="{x:.1f}" y2="{base:.1f}" class="grid"/>')
+            parts.append(mark(x, top - 3, point.verdict, last=last))
     for point, x, anchor in ((points[0], LEFT, "start"), (points[-1], WIDTH - RIGHT, "end")):
         parts.append(f'<text x="{x}" y="{tall - 6:.0f}" text-anchor="{anchor}">{text(point.day, 12)}</text>')
     return _svg(tall, told, parts)
@@ -205,7 +210,7 @@ def mark(x: float, y: float, verdict: str, *, last: bool = False) -> str:
 
 def trend_legend() -> str:
     """Return the key of the marks of a trend."""
-    words = {"ok": "fits the training data", "drift": "drifted", "violation": "broken"}
+    words = {"ok": "fits the training data", "drift": "drifted", "violation": "broken: no distance"}
     items = "".join(
         f'<li><svg width="16" height="14" aria-hidden="true">{mark(8, 7, kind)}</svg> {word}</li>'
         for kind, word in words.items()

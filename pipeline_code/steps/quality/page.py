@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .charts import PATTERNS
-from .page_attributions import ATTRIBUTIONS, attributions
+from .page_attributions import attributions
 from .page_features import distributions, features_table, missing_values
+from .page_scores import ATTRIBUTIONS, drifted_scores, of_the_model, states
 from .page_style import CSS
 from .page_text import counted, finite, listed, name, number, plain, text
 from .page_trend import trend_section
@@ -58,11 +59,12 @@ def render(
         _next(verdict),
         _violations(verdict),
         features_table(features, MOST_SHOWN, _texts(verdict.get("not_compared"))),
+        # attributions have no distribution to draw
         distributions([item for item in features if item.get("name") != ATTRIBUTIONS], then, now, MOST_SHOWN),
         attributions(verdict, MOST_SHOWN),
         missing_values(then, now, MOST_SHOWN),
         trend_section(history, verdict, features, moment),
-        _foot(),
+        _foot(features),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -133,13 +135,24 @@ def sentence(verdict: dict[str, Any], features: Sequence[dict[str, Any]]) -> str
     if kind == "violation":
         count = len(_items(verdict, "violations"))
         return f"{rows} breaks {counted(count, 'rule')}, so it was not scored."
-    drifted = [name(item.get("name")) for item in features if item.get("drifted")]
+    scored = "was scored all the same" if _delivers(verdict) else "was not scored"
+    return f"{_moved(features)}; the batch {scored}."
+
+
+def _moved(features: Sequence[dict[str, Any]]) -> str:
+    """Return what has moved: features by their names, then what is about the scores."""
+    drifted = [name(item.get("name")) for item in of_the_model(features) if item.get("drifted")]
+    scores = drifted_scores(features)
+    if not drifted and scores:
+        subject = listed(scores)
+        have = "have" if scores[0] == "the version's scores" else "has"
+        return f"{subject[0].upper()}{subject[1:]} {have} moved away from training, though no feature has"
     told = drifted[:_NAMED]
     if len(drifted) > _NAMED:
-        told.append(f"{len(drifted) - _NAMED:,} more features")
-    scored = "was scored all the same" if _delivers(verdict) else "was not scored"
-    moved = "has moved" if len(drifted) == 1 else "have moved"
-    return f"{listed(told) if told else 'The data'} {moved} away from the training data; the batch {scored}."
+        told.append(counted(len(drifted) - _NAMED, "more feature"))
+    have = "has" if len(drifted) == 1 else "have"
+    also = f", and so {'has' if scores[0].startswith('what') else 'have'} {listed(scores)}" if scores else ""
+    return f"{listed(told) if told else 'The data'} {have} moved away from the training data{also}"
 
 
 def _delivers(verdict: dict[str, Any]) -> bool:
@@ -160,11 +173,12 @@ def _head(
         for part in ("Batch check", text(model), text(batch, 200), f"{moment:%d %B %Y, %H:%M} UTC")
         if part
     )
-    drifted = sum(1 for item in features if item.get("drifted"))
+    own = of_the_model(features)
+    drifted = sum(1 for item in own if item.get("drifted"))
     facts = [
         (number(verdict.get("rows")), "rows in the batch"),
         (number(trained_rows), "rows in the training data"),
-        (f"{drifted:,} of {len(features):,}", "features drifted"),
+        (f"{drifted:,} of {len(own):,}", "</span><span>".join(["features drifted", *states(features)])),
         (f"{len(_items(verdict, 'violations')):,}", "rules broken"),
     ]
     items = "".join(f"<li><strong>{value}</strong><span>{told}</span></li>" for value, told in facts)
@@ -200,18 +214,22 @@ def _low_power(verdict: dict[str, Any]) -> str:
 
 def _next(verdict: dict[str, Any]) -> str:
     versions = "Does a version wait for approval? <code>make versions</code>, look at its metrics,"
+    stage = "(or the stage of this batch)"
     steps = {
         "ok": ["Nothing: the batch was passed on to be scored."],
         "violation": [
             "Nothing was scored and nothing retrained: a broken batch says nothing about the world.",
             "Mend the source, and have the batch delivered again to the same address.",
-            "Then score it: <code>make run PIPELINE=inference</code> with the stage and the batch, as in the alert.",
+            f"Then score it: <code>make run PIPELINE=inference STAGE=prod</code> {stage}, with <code>INPUT=</code> the"
+            " batch, as in the alert.",
         ],
         "drift": [
             "Find out whether the world changed or the feed did: the batch is sound, but its distribution has moved.",
-            f"{versions} then <code>make approve</code> or <code>make reject</code> it.",
-            "None waits? Retraining was started, or the alert says why not. It takes newer training data:"
-            " <code>make upload</code>, then <code>make run PIPELINE=train</code>.",
+            f"{versions} then <code>make approve VERSION=n</code> or <code>make reject VERSION=n</code>.",
+            "None waits? Retraining was started, or the alert says why not. It takes newer training data, which an"
+            f" administrator of the stage brings: <code>make upload STAGE=prod</code> {stage}. Prod then"
+            " retrains by itself at a later drift; an administrator need not wait for that:"
+            " <code>make run PIPELINE=train STAGE=prod</code>.",
             "The predictions were delivered; use them with care until this is settled."
             if _delivers(verdict)
             else "To score the batch all the same, use the command in the alert.",
@@ -240,11 +258,17 @@ def _violations(verdict: dict[str, Any]) -> str:
     )
 
 
-def _foot() -> str:
+def _foot(features: Sequence[dict[str, Any]]) -> str:
+    known = any(item.get("name") == ATTRIBUTIONS for item in features)
+    moved = (
+        " Of (attributions): the share of all contributions that has moved to other features."
+        if known
+        else ""
+    )
     return (
         "<footer><p>Distance: the largest gap between the two cumulative distributions (of a text: between the"
-        " shares of its values). Where the method is Robust, less what chance explains at these numbers of rows, so"
-        " that 0 is no more than noise. A feature has drifted where its distance is above its limit and chance"
+        f" shares of its values).{moved} Where the method is Robust, less what chance explains at these numbers of"
+        " rows, so that 0 is no more than noise. A feature has drifted where its distance is above its limit and chance"
         " doesn't explain it, so many features considered; with ChiSquared, where its p-value is below its limit.</p>"
         "<p>The numbers are in verdict.json and statistics.json beside this page; they are what pipelines and alerts"
         " act on.</p></footer>"

@@ -6,10 +6,6 @@ from typing import Any
 
 from .page_text import finite, name, percent
 
-ATTRIBUTIONS = (
-    "(attributions)"  # what the verdict calls them among its features: they have no distribution to draw
-)
-
 
 def attributions(verdict: dict[str, Any], most: int) -> str:
     """Return each feature's share in the scores, in training and in the batch; nothing where it wasn't looked at."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from .charts import draw, legend
 from .distributions import Bars, Histogram, compare, missing_share
+from .page_scores import explained, of_the_model, of_the_scores
 from .page_text import counted, finite, listed, name, number, percent, plain, text
 
 Feature = dict[str, Any]
@@ -20,18 +21,22 @@ def features_table(features: Sequence[Feature], most: int, not_compared: Sequenc
     if not features:
         return (
             "<section><h2>Features by distance</h2><p>No feature could be compared with the training data.</p>"
-            f"{_left_out(not_compared)}</section>"
+            f"{_left_out(not_compared)}{explained(not_compared)}</section>"
         )
-    span = max(max(_number(item, "distance"), _limit(item) or 0.0) for item in features[:most]) or 0.01
-    rows = "".join(_row(item, span * 1.06) for item in features[:most])
+    # of many features the first are shown; what is about the scores always is
+    shown = [*features[:most], *(item for item in features[most:] if of_the_scores(item))]
+    span = max(max(_number(item, "distance"), _limit(item) or 0.0) for item in shown) or 0.01
+    rows = "".join(_row(item, span * 1.06) for item in shown)
+    names = [*(item.get("name") for item in shown), *not_compared]
     return (
         '<section><h2>Features by distance</h2><div class="table"><table>'
-        "<caption>How far each feature lies from the training data, the farthest first; the line in a bar is the"
-        " limit.</caption>"
+        "<caption>How far each feature lies from the training data: those that drifted first, then the farthest. The"
+        " line in a bar is the limit.</caption>"
         '<thead><tr><th scope="col">feature</th><th scope="col" class="distance">distance</th>'
         '<th scope="col" class="n">limit</th><th scope="col" class="n wide">mean in training</th>'
         '<th scope="col" class="n wide">mean in the batch</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>{_rest(features, most)}{_left_out(not_compared)}</section>"
+        f"<tbody>{rows}</tbody></table></div>{_rest(of_the_model(features[most:]))}{_left_out(not_compared)}"
+        f"{explained(names)}</section>"
     )
 
 
@@ -90,8 +95,7 @@ def _row(item: Feature, span: float) -> str:
     )
 
 
-def _rest(features: Sequence[Feature], most: int) -> str:
-    rest = features[most:]
+def _rest(rest: Sequence[Feature]) -> str:
     if not rest:
         return ""
     drifted = sum(1 for item in rest if item.get("drifted"))

@@ -22,7 +22,7 @@ p { margin:.4em 0; max-width:46em; } .muted,.note { color:var(--soft); } .note {
  list-style:none; }
 .facts li { background:var(--panel); border:1px solid var(--line); border-radius:10px; padding:12px 14px; }
 .facts strong { display:block; font-size:1.45rem; line-height:1.2; }
-.facts span { color:var(--soft); font-size:.86rem; }
+.facts span { display:block; color:var(--soft); font-size:.86rem; line-height:1.4; }
 .next { border-left:4px solid var(--blue); background:var(--panel); padding:4px 18px 12px; margin:22px 0;
  border-radius:0 10px 10px 0; }
 .next h2 { margin:.6em 0 .2em; } .next ul { padding-left:1.2em; margin:.3em 0; } .next li { margin:.3em 0; }

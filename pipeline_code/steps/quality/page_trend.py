@@ -82,22 +82,26 @@ def _card(item: dict[str, Any], batches: Sequence[dict[str, Any]]) -> str:
     points = [
         TrendPoint(
             day=_moment(batch.get("checked_at"), "%d %b"),
-            distance=_distance(batch, feature),
+            # a broken batch says nothing about the world, whatever is left to compare in it
+            distance=None if _verdict(batch) == "violation" else _distance(batch, feature),
             verdict=_verdict(batch),
         )
         for batch in batches
     ]
-    known = [number(round(point.distance, 3)) for point in points if point.distance is not None]
-    told = (
-        f"Distance of {plain(feature)} in the last batches, oldest first: {', '.join(known) or 'not known'}."
-    )
+    known = [_in_words(point) for point in points]
+    told = f"Distance of {plain(feature)} in the last batches, oldest first: {', '.join(known)}."
     drifted = "drifted" if item.get("drifted") else "steady"
     limit = None if item.get("method") == "ChiSquared" else finite(item.get("threshold"))
     return (
         f'<article class="card {drifted}"><header><h3>{name(feature)}</h3>'
-        f'<span class="state">now {known[-1] if known else "not known"}</span></header>'
-        f"{trend(points, limit, told)}</article>"
+        f'<span class="state">now {known[-1]}</span></header>{trend(points, limit, told)}</article>'
     )
+
+
+def _in_words(point: TrendPoint) -> str:
+    if point.verdict == "violation":
+        return "broken"
+    return "not known" if point.distance is None else number(round(point.distance, 3))
 
 
 def _table(batches: Sequence[dict[str, Any]]) -> str:
@@ -105,7 +109,7 @@ def _table(batches: Sequence[dict[str, Any]]) -> str:
     return (
         '<details><summary>the batches in a table</summary><div class="table"><table><thead><tr>'
         '<th scope="col">checked (UTC)</th><th scope="col">verdict</th><th scope="col" class="n">rows</th>'
-        '<th scope="col">farthest feature</th><th scope="col" class="n wide">version</th></tr></thead>'
+        '<th scope="col">farthest</th><th scope="col" class="n wide">version</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></details>"
     )
 
@@ -119,7 +123,8 @@ def _row(batch: dict[str, Any], *, last: bool) -> str:
     ]
     farthest = max(known, default=(0.0, ""))
     told = f"{name(farthest[1])} {farthest[0]:.3f}" if farthest[0] > 0 else "-"
-    version = text(batch.get("model_version") or "-", 20)
+    # the check isn't told which version it checks for; the record that is written after it has the number
+    version = "this run's" if last else text(batch.get("model_version") or "-", 20)
     return (
         f'<tr><th scope="row">{_moment(batch.get("checked_at"))}{" (this one)" if last else ""}</th>'
         f'<td>{_WORDS[_verdict(batch)]}</td><td class="n">{number(batch.get("rows"))}</td>'
