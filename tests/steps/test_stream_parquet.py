@@ -161,6 +161,23 @@ def test_ids_that_are_no_single_values_are_refused(tmp_path: Path, values: list[
     assert (kind, "the id column holds values of the type" in text) == ("unreadable", True)
 
 
+def test_a_text_that_is_repeated_without_end_takes_no_more_memory_than_once(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    rows = 200_000
+    huge = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 20_000]))
+    others = {name: pa.array([values[1]] * rows) for name, values in COLUMNS.items() if name != "size"}
+    pq.write_table(pa.table(others | {"size": huge}), path)
+    assert path.stat().st_size < 100_000
+    pool = pa.default_memory_pool()
+    before = pool.max_memory()
+
+    ((text, kind, times),) = _found(path)["problems"]
+
+    assert (kind, times) == ("type", rows)
+    assert "is not a number" in text
+    assert pool.max_memory() - before < 200_000_000  # decoded it would be four gigabytes
+
+
 def test_a_page_whose_checksum_is_wrong_is_not_believed(tmp_path: Path) -> None:
     path = tmp_path / "b.parquet"
     pq.write_table(

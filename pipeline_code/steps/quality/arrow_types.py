@@ -71,7 +71,9 @@ def cells_as_typed(column: Column, array: Any, markers: Iterable[str]) -> Cells:
     kind = array.type
     if pa.types.is_null(kind):
         return no_cells(column, len(array))
-    if pa.types.is_dictionary(kind) and not (column.type == "string" and is_text(kind.value_type)):
+    if pa.types.is_dictionary(kind) and is_text(kind.value_type) and column.type != "string":
+        return mistyped_cells(column, array)
+    if pa.types.is_dictionary(kind) and not is_text(kind.value_type):
         array = array.dictionary_decode()
         kind = array.type
     if column.type == "string" and is_bytes(kind):

@@ -81,7 +81,6 @@ class ParquetStream:
         return self.state
 
     def _read(self, path: Path) -> None:
-        texts = [column.name for column in self.layout.columns if column.type == "string"]
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
         names, faults = named(schema.names, self.reader)
@@ -90,7 +89,8 @@ class ParquetStream:
         encoded = [
             name
             for column, name in names.items()
-            if name is not None and column in texts and is_text(schema.field(name).type)
+            # in any column: a few bytes of a file may stand for gigabytes of text
+            if name is not None and column != self.layout.model.id_column and is_text(schema.field(name).type)
         ]
         with pq.ParquetFile(
             path, read_dictionary=encoded, buffer_size=BUFFER, page_checksum_verification=True
