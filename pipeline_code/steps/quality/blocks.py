@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import lzma
 import zlib
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..rows import UnreadableError
+from .unpacked import Unpacked
 
 BLOCK = 8 << 20  # bytes that are read at a time
 LONGEST_LINE = 8 << 20  # bytes of a line that is still read
@@ -63,11 +63,9 @@ def opened(path: Path) -> Iterator[Source]:
             with gzip.open(raw) as unpacked:
                 yield unpacked
         elif start.startswith(_XZ):
-            with lzma.open(raw) as unpacked:
-                yield unpacked
+            yield Unpacked.xz(raw)
         elif path.suffix == ".bz2":
-            with bz2.open(raw) as unpacked:
-                yield unpacked
+            yield Unpacked.bzip2(raw)
         elif start.startswith(_ZSTD):
             import pyarrow  # only where it is needed: it takes a while to load
 
