@@ -116,9 +116,19 @@ def write_exit_message(line: str) -> None:
 
 
 def folder_of(root: Path, name: str) -> Path:
-    """Return an output folder, made where it is missing."""
+    """Return an output folder, made where it is missing.
+
+    Raises
+    ------
+    UsageError
+        It can't be made.
+    """
     path = root / name
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        why = f"the output folder '{path}' can't be made: {error.strerror}"
+        raise UsageError(f"{why}; name another with --output") from None
     return path
 
 

@@ -6,7 +6,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,8 +55,18 @@ class Block:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
-    """Open a file; one that is compressed (gzip, zstd, xz; bzip2 by its name) is read as what it holds."""
-    with path.open("rb") as raw:
+    """Open a file; one that is compressed (gzip, zstd, xz; bzip2 by its name) is read as what it holds.
+
+    Raises
+    ------
+    UnreadableError
+        It can't be opened.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UnreadableError(f"can't be opened: {error.strerror}") from None
+    with file as raw:
         start = raw.read(6)
         raw.seek(0)
         if start.startswith(_GZIP):
@@ -76,10 +86,16 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def plain_size(path: Path) -> int:
-    """Return how many bytes a file holds; of a compressed one, how many it may well hold."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(6)
+    """Return how many bytes a file holds; of a compressed one, how many it may well hold.
+
+    Of one that can't be opened it is none: who reads the file tells why.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(6)
+    except OSError:
+        return 0
     return size * 16 if start.startswith((_GZIP, _ZSTD, _XZ)) or path.suffix == ".bz2" else size
 
 
@@ -87,11 +103,12 @@ def is_parquet(path: Path) -> bool:
     """Return whether a file is a Parquet file: by its ending, or as it begins and ends."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return True
-    with path.open("rb") as file:
+    with suppress(OSError), path.open("rb") as file:
         if file.read(4) != PARQUET or path.stat().st_size < 12:
             return False
         file.seek(-4, 2)
         return file.read(4) == PARQUET
+    return False
 
 
 class Blocks:
