@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline_code.mammography import dataset
-from pipeline_code.steps import check_batch, data_quality, preprocess
+from pipeline_code.steps import check_batch, check_shard, data_quality, preprocess
 from pipeline_code.steps.parts import batch_parts
 from pipeline_code.steps.program import BAD_DATA, BAD_USAGE
 from pipeline_code.steps.rows import Problem
@@ -129,3 +129,55 @@ def test_a_training_file_that_may_not_be_read_is_bad_data(
     assert bench.run(preprocess.main, inputs, bench.root / "out") == BAD_DATA
 
     assert _told(capfd) == "closed.csv: can't be opened: Permission denied"
+
+
+def _linked(folder: Path, name: str, target: str) -> None:
+    """Lay a link into a folder, and a folder beside it to which it may lead."""
+    (folder.parent / "elsewhere").mkdir()
+    (folder.parent / "elsewhere" / "more.csv").write_bytes(ROWS)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(target)
+
+
+LINKS = [
+    ("gone.csv", "../elsewhere/gone.csv", "nowhere"),
+    ("below/gone.csv", "gone.csv", "nowhere"),  # itself
+    ("july", "../elsewhere", "to a folder, which isn't followed"),
+]
+
+
+@pytest.mark.parametrize(("name", "target", "where"), LINKS)
+@pytest.mark.parametrize("way", ["check", "state", "shard"])
+def test_a_link_in_a_batch_that_leads_to_no_file_is_named(
+    bench: Workbench,
+    part1: Path,
+    capfd: pytest.CaptureFixture[str],
+    way: str,
+    name: str,
+    target: str,
+    where: str,
+) -> None:
+    inputs = bench.batch_inputs("run", part1 / "baseline", ROWS)
+    _linked(inputs / "batch", name, target)
+
+    if way == "shard":
+        code = bench.run(check_shard.main, inputs, bench.root / "out")
+    else:
+        code = _data_quality(bench, inputs, *["--state-only"] * (way == "state"))
+
+    folder = "batch" if way == "shard" else "data"
+    assert code == BAD_DATA
+    assert _told(capfd) == (
+        f"{name} in the input folder '{folder}' is a link that leads {where}; put files there"
+    )
+
+
+def test_a_link_to_a_file_is_read_and_a_hidden_one_is_left_alone(bench: Workbench, part1: Path) -> None:
+    inputs = bench.batch_inputs("run", part1 / "baseline", ROWS)
+    _linked(inputs / "batch", "more.csv", "../elsewhere/more.csv")
+    (inputs / "batch" / ".gone").symlink_to("gone")
+
+    assert _data_quality(bench, inputs) == 0
+
+    verdict = json.loads((bench.root / "out" / "report" / "verdict.json").read_text())
+    assert verdict["rows"] == 120
