@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .check_batch import load_model
-from .data_quality import batch_files, batch_state, leave_state
+from .data_quality import batch_state, leave_state
 from .model import Model, read_model
 from .prepare import destinations, write_nothing, write_prepared
-from .program import folder_of, main_exit, parser, run
+from .program import files_below, folder_of, main_exit, parser, run
 from .quality.checks import is_structural
 from .quality.predictions import score_batch
 
@@ -32,12 +32,12 @@ def read_and_prepare(model: Model, inputs: Path, output: Path) -> str:
     Raises
     ------
     DataError
-        The names of this instance's files collide.
+        The names of this instance's files collide, or a link leads to no file.
     UsageError
         The model can't be read, or isn't one of such rows.
     """
     batch, prepared = inputs / "batch", folder_of(output, "prepared")
-    files = batch_files(batch)
+    files = files_below(batch)
     targets = destinations([path.relative_to(batch).as_posix() for path in files], prepared)
     state = batch_state(model, batch)
     # The verdict on these is certain: their rows need not be written, which programs for sound files would do.

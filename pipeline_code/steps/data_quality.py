@@ -26,6 +26,7 @@ from .program import (
     add_folders,
     base_dir,
     data_files,
+    files_below,
     folder_of,
     main_exit,
     run,
@@ -168,14 +169,7 @@ def baseline(model: Model, data: Path, output: Path) -> str:
 
 def batch_state(model: Model, batch: Path) -> DatasetState:
     """Return the state of a batch, or of the part of it that this instance of a job was given: perhaps no file."""
-    return read_state(Layout.of_batch(model), named(batch_files(batch), batch))
-
-
-def batch_files(batch: Path) -> list[Path]:
-    """Return the files of a batch, or of a part of it, which may have none."""
-    with suppress(DataError):
-        return data_files(batch)
-    return []
+    return read_state(Layout.of_batch(model), named(files_below(batch), batch))
 
 
 def named(files: Sequence[Path], folder: Path) -> list[tuple[Path, str]]:

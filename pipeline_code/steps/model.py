@@ -287,12 +287,14 @@ def read_model(path: Path) -> Model:
     Raises
     ------
     UsageError
-        The file isn't there, or isn't one that `make definitions` wrote.
+        The file isn't there, can't be read, or isn't one that `make definitions` wrote.
     """
     try:
         return Model.from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UsageError(f"no {path.name} beside the steps; name it with --model") from None
+    except OSError as error:
+        raise UsageError(f"'{path}' can't be read: {error.strerror}; name model.json with --model") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path.name} is not a compiled model description ({error}); run `make definitions`"

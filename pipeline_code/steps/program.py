@@ -116,9 +116,19 @@ def write_exit_message(line: str) -> None:
 
 
 def folder_of(root: Path, name: str) -> Path:
-    """Return an output folder, made where it is missing."""
+    """Return an output folder, made where it is missing.
+
+    Raises
+    ------
+    UsageError
+        It can't be made.
+    """
     path = root / name
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        why = f"the output folder '{path}' can't be made: {error.strerror}"
+        raise UsageError(f"{why}; name another with --output") from None
     return path
 
 
@@ -133,18 +143,38 @@ def data_files(folder: Path, *, suffix: str | None = None) -> list[Path]:
     Raises
     ------
     DataError
-        The folder holds none.
+        The folder holds none, or a link that leads to none.
     """
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    found = files_below(folder)
     wanted = [path for path in found if suffix is None or path.suffix.lower() == suffix]
     if not wanted:
         there = f"; there is {found[0].name}" if found else ""
         raise DataError(f"no {suffix or 'data'} file in the input folder '{folder.name}'{there}")
     return wanted
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the files of a folder, perhaps none, in the order of their names; hidden ones don't count.
+
+    Raises
+    ------
+    DataError
+        There is a link that doesn't lead to a file: what it stands for would be left out, and nobody would know.
+    """
+    found = []
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if any(part.startswith(".") for part in place.parts):
+            continue
+        if path.is_file():
+            found.append(path)
+        elif path.is_symlink():
+            where = "to a folder, which isn't followed" if path.is_dir() else "nowhere"
+            raise DataError(
+                f"{place.as_posix()} in the input folder '{folder.name}' is a link that leads {where}; "
+                "put files there"
+            )
+    return found
 
 
 def sole_file(folder: Path, name: str) -> Path:

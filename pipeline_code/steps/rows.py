@@ -195,8 +195,12 @@ class RowReader:
 
     def read(self, path: Path) -> FileRows:
         """Return the rows of a file that fits into memory."""
-        content = path.read_bytes()
         rows = self.part()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            self.unreadable(f"can't be opened: {error.strerror}")
+            return rows
         rows.sha256 = hashlib.sha256(content).hexdigest()
         try:
             text = decoded(content)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..rows import UnreadableError
+from .unpacked import Unpacked
 
 BLOCK = 8 << 20  # bytes that are read at a time
 LONGEST_LINE = 8 << 20  # bytes of a line that is still read
@@ -55,19 +55,27 @@ class Block:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
-    """Open a file; one that is compressed (gzip, zstd, xz; bzip2 by its name) is read as what it holds."""
-    with path.open("rb") as raw:
+    """Open a file; one that is compressed (gzip, zstd, xz; bzip2 by its name) is read as what it holds.
+
+    Raises
+    ------
+    UnreadableError
+        It can't be opened.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UnreadableError(f"can't be opened: {error.strerror}") from None
+    with file as raw:
         start = raw.read(6)
         raw.seek(0)
         if start.startswith(_GZIP):
             with gzip.open(raw) as unpacked:
                 yield unpacked
         elif start.startswith(_XZ):
-            with lzma.open(raw) as unpacked:
-                yield unpacked
+            yield Unpacked.xz(raw)
         elif path.suffix == ".bz2":
-            with bz2.open(raw) as unpacked:
-                yield unpacked
+            yield Unpacked.bzip2(raw)
         elif start.startswith(_ZSTD):
             import pyarrow  # only where it is needed: it takes a while to load
 
@@ -78,10 +86,16 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def plain_size(path: Path) -> int:
-    """Return how many bytes a file holds; of a compressed one, how many it may well hold."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(6)
+    """Return how many bytes a file holds; of a compressed one, how many it may well hold.
+
+    Of one that can't be opened it is none: who reads the file tells why.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(6)
+    except OSError:
+        return 0
     return size * 16 if start.startswith((_GZIP, _ZSTD, _XZ)) or path.suffix == ".bz2" else size
 
 
@@ -89,11 +103,12 @@ def is_parquet(path: Path) -> bool:
     """Return whether a file is a Parquet file: by its ending, or as it begins and ends."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return True
-    with path.open("rb") as file:
+    with suppress(OSError), path.open("rb") as file:
         if file.read(4) != PARQUET or path.stat().st_size < 12:
             return False
         file.seek(-4, 2)
         return file.read(4) == PARQUET
+    return False
 
 
 class Blocks:

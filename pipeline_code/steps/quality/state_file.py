@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,23 @@ import numpy as np
 from ..model import Column
 from ..program import UsageError, base_dir, read_json
 from ..rows import Problem
+from .checks import OF_A_CELL, STRUCTURE, WHOLE
 from .predictions import Attributed, Scored
 from .profile import Points
 from .quantiles import CHUNK, FIRST, KEPT, Moments, Quantiles
 from .state import ColumnState, DatasetState
-from .texts import Texts
+from .texts import HASHES, Texts
 
 VERSION = 2
 PATTERN = "state*.npz"
-_MALFORMED = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile)
+MOST = 2**53  # of anything that is counted
+HIGHEST = 48  # level of a buffer: a row for each of its items would be too many
+OVERFLOWS = 1e100  # numbers beyond it may have squares beyond any number
+_MALFORMED = (
+    *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, MemoryError),
+    RuntimeError,  # of an archive that is encrypted or packed in a new way, and of JSON that is nested too deeply
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def write_state(folder: Path, state: DatasetState) -> Path:
@@ -126,39 +136,106 @@ def _read(path: Path, columns: Sequence[Column]) -> DatasetState:
                 _read_scored(told, f"scored.{number}", arrays, len(columns))
                 for number, told in enumerate(described["scored"])
             ]
+            state.files = {name: _count(rows) for name, rows in described["files"].items()}
+            state.add_problems([_read_problem(told) for told in described["problems"]])
     except _MALFORMED as error:
         raise UsageError(f"{path.name} is not a state of this model's data: {error}") from None
-    state.files = {str(name): int(rows) for name, rows in described["files"].items()}
-    state.add_problems(Problem(**problem) for problem in described["problems"])
     return state
+
+
+def _count(told: Any, least: int = 0) -> int:
+    if type(told) is not int or not least <= told <= MOST:
+        raise ValueError(f"{str(told)[:40]!r} is no count")
+    return told
+
+
+def _read_problem(told: dict[str, Any]) -> Problem:
+    problem = Problem(**told)
+    texts = (problem.kind, problem.file, problem.column, problem.text, problem.unit)
+    known = (STRUCTURE | OF_A_CELL) if problem.column else WHOLE
+    if not all(isinstance(text, str) for text in texts) or problem.kind not in known:
+        raise ValueError("its problems aren't such as are written")
+    _count(problem.line)
+    _count(problem.times, 1)
+    return problem
+
+
+def _read_moments(told: dict[str, Any] | None) -> Moments:
+    if told is None:
+        return Moments()
+    moments = Moments(**{field.name: told[field.name] for field in fields(Moments)})
+    _count(moments.number, 1)
+    numbers = (moments.mean, moments.squares, moments.minimum, moments.maximum)
+    if not (
+        all(type(number) in (int, float) for number in numbers)
+        and math.isfinite(moments.minimum)
+        and math.isfinite(moments.maximum)
+        and moments.minimum <= moments.maximum
+        and not moments.squares < 0
+        and (
+            max(-moments.minimum, moments.maximum) > OVERFLOWS
+            or math.isfinite(moments.mean + moments.squares)
+        )
+    ):
+        raise ValueError("its moments aren't such as are written")
+    return moments
+
+
+def _read_texts(told: dict[str, Any]) -> Texts:
+    counts = Counter({text: _count(number) for text, number in told["counts"].items()})
+    texts = Texts(counts, _count(told["total"]), _count(told["error"]), told["smallest"])
+    digests = texts.smallest
+    if not (
+        texts.others >= 0
+        and isinstance(digests, list)
+        and len(digests) <= HASHES
+        and all(type(digest) is int and 0 <= digest < 2**64 for digest in digests)
+        and digests == sorted(set(digests))
+    ):
+        raise ValueError("its texts aren't such as are written")
+    return texts
+
+
+def _are_numbers(array: Any) -> bool:
+    return bool(array.ndim == 1 and array.dtype.kind == "f" and np.isfinite(array).all())
 
 
 def _read_column(column: ColumnState, told: dict[str, Any], number: int, arrays: Any) -> None:
     column.missing, column.mistyped, column.illegal = (
-        int(told[key]) for key in ("missing", "mistyped", "illegal")
+        _count(told[key]) for key in ("missing", "mistyped", "illegal")
     )
-    if told["moments"]:
-        column.moments = Moments(**told["moments"])
-    texts = told["texts"]
-    column.texts = Texts(Counter(texts["counts"]), texts["total"], texts["error"], texts["smallest"])
+    column.moments = _read_moments(told["moments"])
+    column.texts = _read_texts(told["texts"])
     start = f"{number}.buffer."
     ranks = Quantiles(
         values=arrays[f"{number}.values"],
         counts=arrays[f"{number}.counts"],
         waiting=arrays[f"{number}.waiting"],
         buffers={int(key.removeprefix(start)): arrays[key] for key in arrays.files if key.startswith(start)},
-        over=told["over"],
-        under=told["under"],
+        over=_count(told["over"]),
+        under=_count(told["under"]),
     )
-    sizes = {len(buffer) for buffer in ranks.buffers.values()}
+    buffers = ranks.buffers
     if not (
-        len(ranks.values) == len(ranks.counts)
+        all(map(_are_numbers, (ranks.values, ranks.waiting, *buffers.values())))
+        and ranks.counts.dtype.kind == "i"
+        and ranks.values.shape == ranks.counts.shape
+        and (ranks.counts > 0).all()
+        and (np.diff(ranks.values) > 0).all()
         and len(ranks.waiting) < CHUNK
-        and sizes <= {KEPT}
-        and min(ranks.buffers, default=FIRST) >= FIRST
+        and {len(buffer) for buffer in buffers.values()} <= {KEPT}
+        and all((np.diff(buffer) >= 0).all() for buffer in buffers.values())
+        and all(FIRST <= level <= HIGHEST for level in buffers)
+        and _items(ranks) == column.moments.number
     ):
         raise ValueError("its buffers aren't such as are written")
     column.quantiles = ranks
+
+
+def _items(ranks: Quantiles) -> int:
+    """Return of how many numbers these are the ranks."""
+    counts: list[int] = ranks.counts.tolist()
+    return sum(counts) + len(ranks.waiting) + sum(KEPT << level for level in ranks.buffers)
 
 
 def _read_scored(told: dict[str, Any], start: str, arrays: Any, width: int) -> Scored:
@@ -166,7 +243,7 @@ def _read_scored(told: dict[str, Any], start: str, arrays: Any, width: int) -> S
         np.asarray(arrays[f"{start}.{key}"], float) for key in ("values", "counts", "means")
     )
     spread = np.asarray(arrays[f"{start}.spread"], float) if f"{start}.spread" in arrays.files else None
-    rows, explained = int(told["rows"]), int(told["explained"])
+    rows, explained = _count(told["rows"]), _count(told["explained"])
     if not (
         values.shape == counts.shape == (len(values),)
         and means.shape == (width,)
