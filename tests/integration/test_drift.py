@@ -66,7 +66,8 @@ def test_a_drift_leaves_a_page_and_its_numbers(loop: Loop, drifted: Run) -> None
     assert [name for name in re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', page) if name in names][
         :2
     ] == names[:2]
-    assert "have moved away from the training data; the batch was not scored." in page
+    assert "<bdi>Age</bdi> and <bdi>Margin</bdi> have moved away from the training data" in page
+    assert "; the batch was not scored.</h1>" in page
     (alert,) = loop.alerts(drifted)
     assert f"{home}/data-quality/report.html report.html && python3 -m webbrowser" in alert["body"]
     for name, value in {
