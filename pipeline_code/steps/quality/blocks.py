@@ -16,7 +16,7 @@ import numpy as np
 from ..rows import UnreadableError
 from .unpacked import Unpacked
 
-BLOCK = 8 << 20  # bytes that are read at a time
+BLOCK = 4 << 20  # bytes that are read at a time: larger ones are memory that is new to the process each time
 LONGEST_LINE = 8 << 20  # bytes of a line that is still read
 LONGEST_CELL = 131_072  # letters of a cell: the limit of Python's csv module
 
