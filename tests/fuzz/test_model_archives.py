@@ -255,13 +255,13 @@ def test_the_embedded_cloud_unpacks_only_plain_files_into_the_model_folder(
 ) -> None:
     work = folder / "job"
     shutil.rmtree(work, ignore_errors=True)
-    (work / "tmp").mkdir(parents=True)
-    archive, model = work / "tmp" / "model.tar.gz", work / "opt" / "model"
+    (work / "packed").mkdir(parents=True)
+    archive, model = work / "packed" / "model.tar.gz", work / "opt" / "model"
     archive.write_bytes(packed(b"".join(parts)))
     with suppress(JobError):
         unpack_model(archive, model, "s3://bucket/model.tar.gz")
     outside = {name for name in files_below(folder) if not name.startswith(("job/opt/model/", "model.tar"))}
-    assert outside == {"job/tmp/model.tar.gz"}
+    assert outside == {"job/packed/model.tar.gz"}
     assert not any(path.is_symlink() for path in work.rglob("*"))
     assert not Path(ESCAPED).exists()
 
